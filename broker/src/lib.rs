@@ -54,8 +54,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+#[cfg(feature = "nats")]
+use broker_engine::log;
 use broker_engine::{Engine, Limits};
 use broker_identity::Grants;
+#[cfg(feature = "nats")]
+use broker_journal::nats::OfLog;
 use socket2::Socket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -65,6 +69,8 @@ use crate::address::Proxies;
 use crate::admission::Admission;
 use crate::audit::Audit;
 use crate::authentication::Authentication;
+#[cfg(feature = "nats")]
+use crate::config::NatsJournal;
 use crate::config::{Config, Current, ReloadError, Reloaded, Reread};
 use crate::http::sockets::HttpSockets;
 use crate::journal::Journal;
@@ -333,6 +339,24 @@ impl Broker {
     pub fn admin_listen(&self) -> SocketAddr {
         self.admin_listen
     }
+}
+
+/// The settings that a log in NATS has, which count on all of its brokers; `None` if it has none yet. Before they are read,
+/// `apply` is written into it.
+///
+/// # Errors
+/// The settings of the connection are wrong, there is no such log, or the servers refuse.
+#[cfg(feature = "nats")]
+pub async fn journal_settings(
+    nats: &NatsJournal,
+    apply: Option<log::Settings>,
+) -> anyhow::Result<Option<log::Settings>> {
+    let scratch = journal::nats::Scratch::make()?;
+    let log = OfLog::connect(journal::nats::options(nats, &scratch.0)).await?;
+    if let Some(settings) = apply {
+        log.apply(settings, clock::now()).await?;
+    }
+    Ok(log.settings().await?)
 }
 
 /// Waits until the journal is read, if there is one, and then listens: nobody is let in before everything is there.

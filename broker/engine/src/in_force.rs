@@ -88,6 +88,7 @@ in_force! {
         order_base_mono_us: u64,
         order_age_us: u64,
         server: String,
+        node: Option<String>,
         close_ms: u32,
     }
     live {

@@ -95,6 +95,8 @@ pub struct Limits {
     pub quota_dry_run: bool,
     /// The server's name and version, sent in `hello`.
     pub server: String,
+    /// The broker's name, sent in `hello`, if it is one of several that share a journal.
+    pub node: Option<String>,
 }
 
 impl Default for Limits {
@@ -132,6 +134,7 @@ impl Default for Limits {
             order_age_us: 0,
             quota_dry_run: false,
             server: concat!("tickcast/", env!("CARGO_PKG_VERSION")).to_owned(),
+            node: None,
         }
     }
 }

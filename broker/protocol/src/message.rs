@@ -21,6 +21,15 @@ pub use http::{
 };
 pub use stream::{closed, fresh, gap, goaway, heartbeat, hello, image, position, reauth, stale, topic, update};
 
+/// Who greets, as `hello` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Server<'a> {
+    /// The server's name and version.
+    pub version: &'a str,
+    /// The broker's name, if it is one of several that share a journal.
+    pub node: Option<&'a str>,
+}
+
 /// Whether a client has to authenticate, as `hello` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {

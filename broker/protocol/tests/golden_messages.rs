@@ -22,7 +22,7 @@ const LIMITS: Limits = Limits {
 #[test]
 fn hello_contains_the_limits() {
     check(
-        |out| message::hello(out, "tickcast/0.1.0", "s-1", 25000, None, &[], &LIMITS),
+        |out| message::hello(out, Server { version: "tickcast/0.1.0", node: None }, "s-1", 25000, None, &[], &LIMITS),
         concat!(
             r#"{"op":"hello","protocol":"tickcast.v1","server":"tickcast/0.1.0","session":"s-1","heartbeat_ms":25000,"#,
             r#""features":[],"limits":{"subscriptions":1024,"message_bytes":65536,"image_bytes":1048576,"#,
@@ -31,7 +31,8 @@ fn hello_contains_the_limits() {
     );
     for (auth, word) in [(Auth::Required, "required"), (Auth::Optional, "optional")] {
         let mut out = Vec::new();
-        message::hello(&mut out, "t", "s", 1, Some(auth), &["auth"], &LIMITS);
+        message::hello(&mut out, Server { version: "t", node: Some("n") }, "s", 1, Some(auth), &["auth"], &LIMITS);
+        assert!(String::from_utf8_lossy(&out).contains(r#""server":"t","node":"n","session":"s""#));
         let fields = format!(r#""features":["auth"],"auth":"{word}","limits""#);
         assert!(String::from_utf8_lossy(&out).contains(&fields));
     }

@@ -38,7 +38,10 @@ pub enum JournalTask {
         from: Option<u64>,
     },
     /// Print the settings of the log beside those of the configuration.
-    Settings,
+    Settings {
+        /// Write those of the configuration into a log in NATS.
+        apply: bool,
+    },
 }
 
 impl JournalTask {
@@ -54,7 +57,7 @@ impl JournalTask {
                 topics: matches.get_many::<Pattern>("topic").into_iter().flatten().cloned().collect(),
                 from: matches.get_one::<u64>("from").copied(),
             },
-            "settings" => JournalTask::Settings,
+            "settings" => JournalTask::Settings { apply: matches.get_flag("apply") },
             _ => return None,
         })
     }
@@ -68,7 +71,7 @@ pub(super) fn command() -> Command {
     let backup = one("backup", "copy a journal into one file").arg(file("The file to write, which must not exist"));
     let restore = one("restore", "make a journal of a backup").arg(file("The backup"));
     let export = one("export", "print what was published, as NDJSON").args([topic(), from()]);
-    let settings = one("settings", "print the settings in the log beside those of the configuration");
+    let settings = one("settings", "print the settings in the log beside those of the configuration").arg(apply());
     let journal = Command::new("journal")
         .about("look at the journal of a broker that is stopped, back it up, or restore it")
         .subcommand_required(true)
@@ -91,6 +94,11 @@ fn one(name: &'static str, about: &'static str) -> Command {
 
 fn file(help: &'static str) -> Arg {
     Arg::new("file").value_name("FILE").value_parser(value_parser!(PathBuf)).required(true).help(help)
+}
+
+fn apply() -> Arg {
+    let help = "Write those of the configuration into a log in NATS: they count on all of its brokers from there on";
+    Arg::new("apply").long("apply").action(ArgAction::SetTrue).help(help)
 }
 
 fn json() -> Arg {

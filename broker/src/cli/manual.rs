@@ -69,8 +69,10 @@ pub(super) const JOURNAL_EXPORT: &str = "\
 
 pub(super) const JOURNAL_SETTINGS: &str = "\
     Prints the settings that decide what becomes of a publish, as the log has them and
-    as the configuration has them. At its next start the broker writes those of the
-    configuration into the log; they count from there on.";
+    as the configuration has them. With journal = \"local\", the broker writes those of the
+    configuration into the log at its next start; they count from there on. With
+    journal = \"nats\", --apply writes them into the log beside running brokers; they
+    count on all of its brokers from there on.";
 
 /// The sections after the options.
 pub(super) const REST: &str = "\

@@ -328,7 +328,74 @@ mod tests {
     #[test]
     fn nothing_of_it_changes_without_a_restart() {
         let all: Vec<_> = SETTINGS.iter().filter(|setting| setting.name.starts_with("journal")).collect();
-        assert_eq!(all.len(), 7);
+        assert_eq!(all.len(), 20);
         assert!(all.iter().all(|setting| setting.group == "Journal" && setting.applies == Applies::Restart));
+    }
+
+    #[cfg(feature = "nats")]
+    mod nats {
+        use super::*;
+
+        const SERVERS: &str = "journal = \"nats\"\njournal_nats = \"nats://a:1, tls://user:secret@b:2\"\n";
+
+        fn refusal(file: &str) -> String {
+            match resolve(&[], [], Some((Path::new("broker.toml"), file))) {
+                Ok(_) => String::new(),
+                Err(error) => error.to_string(),
+            }
+        }
+
+        #[test]
+        fn it_has_servers_and_a_name() {
+            let loaded = load(&format!("{SERVERS}journal_node = \"md-1\""));
+            let found = loaded.config.nats_journal().unwrap();
+            assert_eq!((found.servers.0.len(), &*found.name, &*found.node), (2, "tickcast", "md-1"));
+            assert_eq!((found.certificate, loaded.config.local_journal(), &*loaded.warnings), (None, None, &[][..]));
+            assert_eq!(found.record_bytes_max, (256 << 10) + (64 << 10) + 1024);
+            assert_eq!(load(&show(&loaded)).config, loaded.config);
+            assert!(!format!("{:?}", loaded.config).contains("secret"));
+        }
+
+        #[test]
+        fn without_a_name_it_has_the_hosts() {
+            let found = load(SERVERS).config.nats_journal().unwrap();
+            let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            assert!(!found.node.is_empty() && found.node.chars().all(is_allowed), "{:?}", found.node);
+        }
+
+        #[test]
+        fn contradictions_are_refused() {
+            for (file, part) in [
+                ("journal = \"nats\"".to_owned(), "journal = \"nats\" needs journal_nats"),
+                (format!("{SERVERS}journal_nats_cert = \"a\""), "are the two halves of one thing: set both, or none"),
+                (format!("{SERVERS}journal_nats_key = \"a\""), "are the two halves of one thing: set both, or none"),
+                (format!("{SERVERS}journal_name = \"\""), "journal_name is empty"),
+                (
+                    format!("{SERVERS}journal_unready_ms = 2000"),
+                    "journal_unready_ms = 2000 is below journal_stale_ms = 3000",
+                ),
+                (format!("{SERVERS}journal_queue_bytes = \"16KiB\""), "journal_queue_bytes = 16384 is too small"),
+            ] {
+                let refusal = refusal(&file);
+                assert!(refusal.contains(part), "{file:?}\n  gave {refusal:?}\n  not  {part:?}");
+            }
+            // A journal that is somewhere else has none of these.
+            assert_eq!(refusal("journal_nats_cert = \"a\"\njournal_name = \"\"\njournal_unready_ms = 2000"), "");
+        }
+
+        #[test]
+        fn what_is_set_for_another_place_is_a_warning() {
+            let warnings = |file: &str| load(file).warnings;
+            let found = warnings(&format!("{SERVERS}journal_dir = \"a\""));
+            assert!(
+                found.len() == 1
+                    && found[0].starts_with("journal_dir is set and has no effect, because journal is nats")
+            );
+            let found = warnings("journal = \"local\"\njournal_dir = \"a\"\njournal_nats = \"nats://a\"");
+            assert!(
+                found.len() == 1
+                    && found[0].starts_with("journal_nats is set and has no effect, because journal is local")
+            );
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 mod local;
 #[cfg(feature = "nats")]
-mod nats;
+pub(crate) mod nats;
 #[cfg(feature = "nats")]
 pub(crate) mod stale;
 
@@ -80,6 +80,7 @@ impl Opened {
             order_first: first,
             order_base_mono_us: begin.mono_us,
             order_age_us: begin.wall_us.saturating_sub(start_us),
+            node: config.nats_journal().map(|nats| nats.node),
             ..limits
         };
         let options = JournalOptions {

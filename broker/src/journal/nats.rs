@@ -178,7 +178,8 @@ async fn run(options: Options, ends: Ends, ended: &AtomicBool) {
     }
 }
 
-fn options(config: &NatsJournal, scratch: &Path) -> Options {
+/// What a log of this configuration is used with.
+pub(crate) fn options(config: &NatsJournal, scratch: &Path) -> Options {
     Options {
         servers: config.servers.0.clone(),
         credentials: config.credentials.clone(),
@@ -200,10 +201,12 @@ fn options(config: &NatsJournal, scratch: &Path) -> Options {
 }
 
 /// A directory of this process alone, for checkpoints on their way.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    fn make() -> io::Result<Self> {
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn make() -> io::Result<Self> {
         let name = format!("tickcast-{}-{:016x}", std::process::id(), rand::random::<u64>());
         let path = std::env::temp_dir().join(name);
         DirBuilder::new().mode(0o700).create(&path)?;

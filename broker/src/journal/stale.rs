@@ -15,7 +15,8 @@ pub(crate) async fn tell(status: Arc<NatsStatus>, shards: Arc<Vec<Handle>>) {
         let since_ms = *changes.borrow_and_update();
         let mut payload = Vec::new();
         match since_ms {
-            Some(since_ms) => message::stale(&mut payload, since_ms),
+            // As every time of the protocol, in µs.
+            Some(since_ms) => message::stale(&mut payload, since_ms * 1000),
             None => message::fresh(&mut payload),
         }
         let payload: Arc<[u8]> = payload.into();

@@ -34,6 +34,9 @@ use crate::say;
 /// Does what the command line says.
 pub(crate) fn run(cli: &Cli, config: &Config) -> ExitCode {
     let Some(task) = &cli.journal else { return ExitCode::from(2) };
+    if let Some(done) = in_nats(task, config) {
+        return exit_code(done);
+    }
     let done = match (task, config.journal_dir.as_deref()) {
         (JournalTask::Verify { backup: Some(file) }, _) => verify::backup(file),
         (_, None) => {
@@ -48,12 +51,31 @@ pub(crate) fn run(cli: &Cli, config: &Config) -> ExitCode {
         (JournalTask::Backup { file }, Some(dir)) => backup::run(dir, config, file),
         (JournalTask::Restore { file }, Some(dir)) => restore::run(dir, file),
         (JournalTask::Export { topics, from }, Some(dir)) => export::run(dir, config, topics, *from),
-        (JournalTask::Settings, Some(dir)) => settings::run(dir, config),
+        (JournalTask::Settings { .. }, Some(dir)) => settings::run(dir, config),
     };
+    exit_code(done)
+}
+
+fn exit_code(done: anyhow::Result<ExitCode>) -> ExitCode {
     done.unwrap_or_else(|error| {
         say::complaint(&chain(error.as_ref()));
         ExitCode::FAILURE
     })
+}
+
+/// Does what can be done with a journal in NATS, if the configuration has one.
+fn in_nats(task: &JournalTask, config: &Config) -> Option<anyhow::Result<ExitCode>> {
+    let nats = config.nats_journal()?;
+    match task {
+        #[cfg(feature = "nats")]
+        JournalTask::Settings { apply } => Some(settings::in_nats(&nats, config, *apply)),
+        JournalTask::Verify { backup: Some(_) } | JournalTask::Restore { .. } => None,
+        _ => Some(Err(anyhow::anyhow!(
+            "the journal of {} is in NATS (journal = nats): its own tools look at it and copy it, such as `nats stream \
+             backup`",
+            nats.name
+        ))),
+    }
 }
 
 /// Opens the journal in a directory to read it.

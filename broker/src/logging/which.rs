@@ -11,6 +11,9 @@ pub enum LogFormat {
     Json,
 }
 
+/// A crate that says at the level of information what only its makers need.
+const QUIET: &str = "async_nats";
+
 /// Which log lines are written, in the syntax of `tracing`'s `EnvFilter`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter(String);
@@ -32,6 +35,11 @@ impl LogFilter {
 
     /// The filter itself.
     pub(super) fn to_filter(&self) -> EnvFilter {
-        EnvFilter::new(&self.0)
+        // What the client of NATS says at its ends and beginnings, the broker says itself. Who names it hears it.
+        let is_talkative = ["info", "debug", "trace"].iter().any(|level| self.0.to_ascii_lowercase().contains(level));
+        match is_talkative && !self.0.contains(QUIET) {
+            true => EnvFilter::new(format!("{},{QUIET}=warn", self.0)),
+            false => EnvFilter::new(&self.0),
+        }
     }
 }

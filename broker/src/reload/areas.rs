@@ -249,9 +249,9 @@ impl Reload for Topics {
 }
 
 /// Tells the journal the settings on which it depends what comes of commands, if they have changed: they are in force from
-/// their place in its log on.
+/// their place in its log on. Those of a log that several brokers share are not one broker's to change in passing.
 fn tell_journal(engine: &Engine) {
-    if let Some(journal) = engine.journal()
+    if let Some(journal) = engine.journal().filter(|journal| !journal.is_shared())
         && let Err(refusal) = engine.submit_settings(journal)
     {
         tracing::error!("the journal does not take the new settings, so the old ones stay: {}", refusal.message);

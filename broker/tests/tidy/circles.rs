@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::tree::{code, sources};
 
 /// The folders whose modules are checked, each with the path by which code names it.
-const FOLDERS: [(&str, &str); 13] = [
+const FOLDERS: [(&str, &str); 14] = [
     ("broker/src/", "crate"),
     ("broker/engine/src/", "crate"),
     ("broker/engine/src/log/", "crate::log"),
@@ -13,6 +13,7 @@ const FOLDERS: [(&str, &str); 13] = [
     ("broker/journal/src/", "crate"),
     ("broker/journal/src/checkpoint/", "crate::checkpoint"),
     ("broker/journal/src/local/", "crate::local"),
+    ("broker/journal/src/nats/", "crate::nats"),
     ("broker/journal/src/store/", "crate::store"),
     ("broker/engine/src/shard/conn/", "crate::shard::conn"),
     ("broker/engine/src/shard/follows/", "crate::shard::follows"),

@@ -28,8 +28,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     // Who a client is does not depend on what it then does.
     ("broker-identity", &["broker-engine", "broker-client", "broker"]),
     ("broker-engine", &["broker-identity", "broker-client", "broker", "broker-journal"]),
-    // It knows no sockets, no runtime and no settings.
-    ("broker-journal", &["broker-identity", "broker-client", "broker", "tokio", "hyper"]),
+    // It knows no settings and no clients. Another test has what the local journal may not know.
+    ("broker-journal", &["broker-identity", "broker-client", "broker", "hyper"]),
     ("broker-client", &["broker-engine", "broker", "feed-player"]),
     // Its demo needs scenarios. Reading recordings would bring forty more crates, one of them in C.
     ("broker", &["feed-formats", "feed-sim"]),
@@ -126,27 +126,59 @@ fn crates_depend_only_on_what_they_may() {
     assert!(below("broker").contains("tokio"), "the lock file was not understood");
 }
 
-/// The most crates that the broker may consist of, including its own. The journal brought two: its own, and xxhash-rust
-/// for the checksums of its files.
+/// The most crates that the broker may consist of without the feature `nats`, including its own. The journal brought two:
+/// its own, and xxhash-rust for the checksums of its files.
 const BROKER_CRATES_MAX: usize = 156;
 
-/// Each crate is code that a server on the network trusts, and that every user compiles.
-#[test]
-fn the_broker_consists_of_few_crates() {
+/// The same with the feature `nats`. What it adds is async-nats, the client by NATS' own makers, and what that needs:
+/// JetStream's API with its JSON and times, TLS, nkeys with their signatures, the object store with its digests, and the
+/// parsing of addresses. A client of our own would be thousands of lines that follow somebody else's protocol. Whoever
+/// needs no journal in NATS builds without it.
+const BROKER_CRATES_WITH_NATS_MAX: usize = 219;
+
+/// The crates that a program of `package` consists of, as `name vVERSION`.
+fn crates(package: &str, features: &[&str]) -> BTreeSet<String> {
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "-p", "broker", "-e", "normal", "--prefix", "none", "--format", "{p}", "--locked", "--offline"])
+        .args(["tree", "-p", package, "-e", "normal", "--prefix", "none", "--format", "{p}", "--locked", "--offline"])
+        .args(features)
         .current_dir(root())
         .output()
         .unwrap();
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
     let lines = String::from_utf8(tree.stdout).unwrap();
-    let crates: BTreeSet<&str> = lines.lines().map(|line| line.trim_end_matches(" (*)")).collect();
-    assert!(crates.iter().any(|one| one.starts_with("tokio v")), "the tree was not understood: {crates:?}");
-    assert!(
-        crates.len() <= BROKER_CRATES_MAX,
-        "the broker consists of {} crates, at most {BROKER_CRATES_MAX} are agreed: {crates:#?}",
-        crates.len()
-    );
+    lines.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+fn has(crates: &BTreeSet<String>, name: &str) -> bool {
+    crates.iter().any(|one| one.strip_prefix(name).is_some_and(|rest| rest.starts_with(" v")))
+}
+
+/// Each crate is code that a server on the network trusts, and that every user compiles.
+#[test]
+fn the_broker_consists_of_few_crates() {
+    let without = ["--no-default-features", "--features", "tls"];
+    for (features, has_nats, max) in
+        [(&without[..], false, BROKER_CRATES_MAX), (&[], true, BROKER_CRATES_WITH_NATS_MAX)]
+    {
+        let crates = crates("broker", features);
+        assert!(has(&crates, "tokio") && has(&crates, "tokio-rustls"), "the tree was not understood: {crates:?}");
+        assert_eq!(has(&crates, "async-nats"), has_nats, "{features:?}");
+        assert!(
+            crates.len() <= max,
+            "the broker with {features:?} consists of {} crates, at most {max} are agreed: {crates:#?}",
+            crates.len()
+        );
+    }
+}
+
+/// A journal on this machine is files and a thread. What talks to NATS needs a runtime, and is a feature.
+#[test]
+fn the_journal_without_nats_needs_no_runtime_and_no_sockets() {
+    let crates = crates("broker-journal", &["--no-default-features"]);
+    assert!(has(&crates, "broker-engine"), "the tree was not understood: {crates:?}");
+    let found: Vec<_> =
+        ["async-nats", "futures-util", "mio", "tokio"].into_iter().filter(|io| has(&crates, io)).collect();
+    assert_eq!(found, [""; 0]);
 }
 
 #[test]

@@ -68,6 +68,20 @@ export async function journaled(after) {
   return ["--journal", "local", "--journal-dir", join(directory, "journal"), "--journal-bytes-max", "64MiB"];
 }
 
+/** Starts a nats-server with JetStream, and returns it with the flags of a broker whose journal is there. */
+export async function startNats(after) {
+  const data = await mkdtemp(join(tmpdir(), "tickcast-dashboards-nats-"));
+  after(() => rm(data, { recursive: true, force: true }));
+  const port = await freePort();
+  const nats = start(after, process.env.NATS_SERVER, ["-js", "-sd", data, "-a", "127.0.0.1", "-p", `${port}`]);
+  await until(() => {
+    nats.check();
+    return nats.said.includes("Server is ready");
+  }, "a nats-server that is ready");
+  const flags = ["--journal", "nats", "--journal-nats", `nats://127.0.0.1:${port}`, "--journal-node", "a", "--journal-bytes-max", "64MiB"];
+  return { process: nats.process, flags };
+}
+
 /** Starts a Prometheus with this folder's configuration and rules, but faster, and with this broker as its target. */
 export async function startPrometheus(after, admin) {
   const data = await mkdtemp(join(tmpdir(), "tickcast-prometheus-"));

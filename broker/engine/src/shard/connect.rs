@@ -82,7 +82,7 @@ impl<S: Sink> Shard<S> {
         let name = self.engine.session_name(session);
         message::hello(
             &mut payload,
-            &limits.server,
+            message::Server { version: &limits.server, node: limits.node.as_deref() },
             &name,
             limits.heartbeat_ms.into(),
             auth,

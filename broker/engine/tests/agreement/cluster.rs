@@ -60,7 +60,7 @@ struct Cluster {
 impl Cluster {
     fn new(seed: u64) -> Self {
         let log = Log::default();
-        let ways = [Way::Seq, Way::Seq, Way::Position, Way::Position, Way::Stream];
+        let ways = [Way::Seq, Way::Seq, Way::Position, Way::Position, Way::Position, Way::Stream, Way::Stream];
         Self {
             random: StdRng::seed_from_u64(seed),
             now_us: 1_000_000,

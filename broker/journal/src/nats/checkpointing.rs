@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use async_nats::jetstream::object_store::ObjectStore;
+use async_nats::jetstream::stream::Stream;
 use broker_engine::log::{Seen, cut_before};
 use broker_engine::{Applied, Engine};
 use tokio::task::JoinHandle;
 
-use super::checkpoints::{self, Object, name_of};
-use super::connect::Log;
+use super::checkpoints::{self, Object, fits, name_of};
 use super::election::Election;
 use super::error::NatsError;
+use super::log::Log;
+use super::stream::{extent, info};
 use crate::checkpoint::{self, Head, Tail};
 use crate::error::chain;
 use crate::status::{add, get, set};
@@ -181,20 +184,10 @@ impl Checkpointing {
         let stored = object.clone();
         let (bucket, stream) = (log.bucket.clone(), log.stream.clone());
         let path = checkpoint::path(&log.options.scratch, object.begin.position);
+        let is_full = log.status.failed().is_some();
         let task = tokio::spawn(async move {
             checkpoints::store(&bucket, &stored, &path).await?;
-            let all = checkpoints::list(&bucket).await?;
-            // The older of two stays, and what follows it, in case that the newer one cannot be read.
-            let mut begins: Vec<_> = all.iter().map(|object| object.begin.position).collect();
-            begins.reverse();
-            if let Some(position) = cut_before(&begins) {
-                let purged = stream.purge().sequence(position).await;
-                purged.map_err(|error| NatsError::api("cutting the log off", error))?;
-                for object in all.iter().filter(|object| object.begin.position < position) {
-                    checkpoints::delete(&bucket, &object.name).await?;
-                }
-            }
-            Ok(())
+            cut_off(&bucket, &stream, is_full.then_some(stored.begin.position)).await
         });
         self.running = Some(Running::Storing { object, saved_us, task });
     }
@@ -213,4 +206,26 @@ impl Checkpointing {
 fn due_bytes(log: &Log) -> u64 {
     let last_bytes = get(&log.status.checkpoint_bytes);
     log.options.checkpoint_bytes.max(last_bytes.saturating_mul(2)).min(get(&log.status.log_bytes_max) / 6)
+}
+
+/// Cuts the log off before what the two newest checkpoints need, and deletes those that are older. A full log that has only
+/// the one at `only` is cut off there: it gets no further record, so there will be no other checkpoint.
+async fn cut_off(bucket: &ObjectStore, stream: &Stream, only: Option<u64>) -> Result<(), NatsError> {
+    let all = checkpoints::list(bucket).await?;
+    let extent = extent(&info(stream).await?);
+    // One that the log does not continue, because it went back, is no reason to cut anything off.
+    let mut begins = Vec::new();
+    for object in &all {
+        if fits(stream, object, extent).await? {
+            begins.push(object.begin.position);
+        }
+    }
+    if let Some(position) = cut_before(&begins).or(only) {
+        let purged = stream.purge().sequence(position).await;
+        purged.map_err(|error| NatsError::api("cutting the log off", error))?;
+        for object in all.iter().filter(|object| object.begin.position < position) {
+            checkpoints::delete(bucket, &object.name).await?;
+        }
+    }
+    Ok(())
 }

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::jetstream::object_store::{ObjectInfo, ObjectMetadata, ObjectStore};
-use broker_engine::log::Seen;
+use async_nats::jetstream::stream::Stream;
+use broker_engine::log::{Extent, Seen, continues};
 use futures_util::StreamExt as _;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::error::NatsError;
+use super::stream::at;
 
 /// Bytes of a message of an object.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -111,4 +113,18 @@ pub(super) async fn store(store: &ObjectStore, object: &Object, path: &Path) -> 
 /// The servers do not answer.
 pub(super) async fn delete(store: &ObjectStore, name: &str) -> Result<(), NatsError> {
     store.delete(name).await.map_err(|error| NatsError::api("deleting a checkpoint", error))
+}
+
+/// Whether the log goes on where a checkpoint ends.
+///
+/// # Errors
+/// The servers do not answer.
+pub(super) async fn fits(stream: &Stream, object: &Object, extent: Extent) -> Result<bool, NatsError> {
+    let mut found = [None, None];
+    for (known, found) in [object.begin, object.end].into_iter().zip(&mut found) {
+        if (extent.first..extent.next).contains(&known.position) {
+            *found = at(stream, known.position).await?;
+        }
+    }
+    Ok(continues(object.begin, object.end, extent, found))
 }

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use async_nats::HeaderMap;
-use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
-use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::context::{Context, PublishErrorKind};
 use async_nats::jetstream::object_store::ObjectStore;
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::Stream;
 use broker_engine::Engine;
 
 use super::checkpoints::{self, Object};
 use super::drive::Drive;
 use super::error::NatsError;
-use super::generation::Begins;
+use super::generation::{Begins, begin, newest};
 use super::links::Links;
+use super::log::Log;
 use super::options::Options;
 use super::recover::recover;
 use super::status::NatsStatus;
@@ -23,23 +20,6 @@ use crate::checkpoint::CheckpointReader;
 use crate::status::{Status, set};
 use crate::store::Generation;
 use crate::{Clock, Order};
-
-/// How often it is tried to find or to begin a generation beside other brokers.
-const TRIES: u32 = 10;
-
-/// What everything about a log needs.
-pub(super) struct Log {
-    pub(super) options: Options,
-    pub(super) links: Links,
-    pub(super) stream: Stream,
-    pub(super) bucket: ObjectStore,
-    pub(super) generation: Generation,
-    /// Where it stands in the log; 0 if it was purged.
-    pub(super) generation_position: u64,
-    pub(super) clock: Clock,
-    pub(super) status: Arc<Status>,
-    pub(super) nats: Arc<NatsStatus>,
-}
 
 /// A log that is there and not read yet.
 pub struct Connected(Log);
@@ -53,13 +33,20 @@ impl Connected {
     pub async fn connect(options: Options, nonce: u64, clock: Clock) -> Result<Self, NatsError> {
         let links = Links::connect(&options).await?;
         links.check(&options)?;
-        let (stream, is_made) = stream::open(&links.js, &options).await?;
         let bucket = stream::bucket(&links.js, &options).await?;
         let mut checkpoints = checkpoints::list(&bucket).await?;
-        if let Some(newest) = checkpoints.first().filter(|_| is_made) {
+        let incomplete = |newest: &Object| {
+            let why = format!("there is a checkpoint at {}, and nothing in the stream", newest.begin.position);
+            NatsError::Incomplete { stream: options.stream(), why }
+        };
+        let lost = checkpoints.first().filter(|_| !options.recreate);
+        // Not made before that is known: the next start would find it, and other brokers would take it for their log.
+        let Some(stream) = stream::open(&links.js, &options, lost.is_none()).await? else {
+            return Err(lost.map_or_else(|| NatsError::api("the log's stream", "it is gone"), incomplete));
+        };
+        if let Some(newest) = checkpoints.first().filter(|_| stream.cached_info().state.last_sequence == 0) {
             if !options.recreate {
-                let why = format!("there is a checkpoint at {}, and there was no stream", newest.begin.position);
-                return Err(NatsError::Incomplete { stream: options.stream(), why });
+                return Err(incomplete(newest));
             }
             tracing::warn!("the log begins anew (journal_recreate): what the checkpoints have is deleted");
             for object in std::mem::take(&mut checkpoints) {
@@ -69,7 +56,8 @@ impl Connected {
         let begins = Begins::new(nonce, clock().wall_us, "the log is new");
         let (generation, generation_position) = match generation(&stream, &bucket, &checkpoints, &options).await? {
             Some(generation) => generation,
-            None => begin(&links.js, &stream, &options, &begins).await?,
+            // Another broker that starts at the same time may be faster: then that one's counts.
+            None => begin(&links.js, &stream, &options, 0, &begins).await?,
         };
         let status = Arc::<Status>::default();
         set(&status.log_bytes_max, u64::try_from(stream.cached_info().config.max_bytes).unwrap_or(u64::MAX));
@@ -139,46 +127,4 @@ async fn generation(
 async fn generation_of(bucket: &ObjectStore, object: &Object, options: &Options) -> Result<Generation, NatsError> {
     let path = checkpoints::fetch(bucket, object, &options.scratch).await?;
     Ok(CheckpointReader::open(&path)?.head().generation)
-}
-
-/// The newest generation that stands in the log, and its position.
-pub(super) async fn newest(stream: &Stream, options: &Options) -> Result<Option<(Generation, u64)>, NatsError> {
-    match stream.get_last_raw_message_by_subject(&options.generations()).await {
-        Ok(message) => Ok(Some((Begins::decode(&message.payload)?, message.sequence))),
-        Err(error) => match error.kind() {
-            LastRawMessageErrorKind::JetStream(found) if found.error_code() == ErrorCode::NO_MESSAGE_FOUND => Ok(None),
-            LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            kind => Err(NatsError::api("reading the log's generation", kind)),
-        },
-    }
-}
-
-/// Begins a generation, unless another broker is faster: then that one's counts.
-pub(super) async fn begin(
-    js: &Context,
-    stream: &Stream,
-    options: &Options,
-    begins: &Begins,
-) -> Result<(Generation, u64), NatsError> {
-    let before = newest(stream, options).await?.map_or(0, |(_, position)| position);
-    let failed = |why: &dyn std::fmt::Display| NatsError::api("beginning a generation", why);
-    let mut last = None;
-    for _ in 0..TRIES {
-        let mut headers = HeaderMap::new();
-        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, before.to_string());
-        let sent = js.publish_with_headers(options.generations(), headers, begins.encode()?.into()).await;
-        let acknowledged = sent.map_err(|error| failed(&error))?.await;
-        match acknowledged {
-            Ok(_) => {}
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {}
-            // It may have been taken all the same.
-            Err(error) => last = Some(error),
-        }
-        if let Some((generation, position)) = newest(stream, options).await?
-            && position > before
-        {
-            return Ok((generation, position));
-        }
-    }
-    Err(failed(&last.map_or_else(|| "it was not taken".into(), |error| error.to_string())))
 }

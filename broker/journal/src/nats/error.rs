@@ -75,8 +75,8 @@ pub enum NatsError {
     /// The log is not the one that the checkpoints are from.
     #[error(
         "the log {stream} does not go on where its checkpoints are: it was deleted, emptied or restored ({why}). Restore it \
-         as it was, or start one broker with journal_recreate = true to begin anew: then topics are lost, and clients are \
-         told to begin anew"
+         as it was; or delete the stream, if it is there, and start one broker with journal_recreate = true to begin anew: \
+         then topics are lost, and clients are told to begin anew"
     )]
     Incomplete {
         /// The stream.

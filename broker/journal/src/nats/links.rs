@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::jetstream::{Context, ContextBuilder};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
+use percent_encoding::percent_decode_str;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -101,7 +102,7 @@ async fn connect(options: &Options, servers: &[ServerAddr], changes: &Arc<Change
     let begin = Instant::now();
     let (mut said, mut tries) = (begin, 0);
     loop {
-        let connecting = of(options, changes).await?;
+        let connecting = of(options, servers, changes).await?;
         let error = match connecting.connect(servers).await {
             Ok(client) => return Ok(client),
             Err(error) => error,
@@ -123,7 +124,7 @@ async fn connect(options: &Options, servers: &[ServerAddr], changes: &Arc<Change
     }
 }
 
-async fn of(options: &Options, changes: &Arc<Changes>) -> Result<ConnectOptions, NatsError> {
+async fn of(options: &Options, servers: &[ServerAddr], changes: &Arc<Changes>) -> Result<ConnectOptions, NatsError> {
     let changes = changes.clone();
     let mut connecting = ConnectOptions::new()
         .name(format!("tickcast {}", options.node))
@@ -144,6 +145,13 @@ async fn of(options: &Options, changes: &Arc<Changes>) -> Result<ConnectOptions,
                 changes.changed.notify_one();
             }
         });
+    // The client does not take them from the addresses itself. All servers are of one cluster, and know the same users.
+    if let Some((user, password)) = servers.iter().find_map(login) {
+        connecting = match password {
+            Some(password) => connecting.user_and_password(user, password),
+            None => connecting.token(user),
+        };
+    }
     if let Some(path) = &options.credentials {
         let failed = |error| NatsError::File { path: path.clone(), error };
         connecting = connecting.credentials_file(path).await.map_err(failed)?;
@@ -157,4 +165,29 @@ async fn of(options: &Options, changes: &Arc<Changes>) -> Result<ConnectOptions,
         connecting = connecting.add_client_certificate(certificate.clone(), key.clone());
     }
     Ok(connecting)
+}
+
+/// The user and the password in an address; a user alone is a token.
+fn login(server: &ServerAddr) -> Option<(String, Option<String>)> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    Some((decoded(server.username()?), server.password().map(decoded)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_and_password_are_taken_from_an_address() {
+        let login = |address: &str| login(&address.parse().unwrap());
+        assert_eq!(login("nats://127.0.0.1:4222"), None);
+        assert_eq!(login("nats://a%40b:c%2fd@127.0.0.1:4222"), Some(("a@b".into(), Some("c/d".into()))));
+        assert_eq!(login("nats://t0ken@127.0.0.1:4222"), Some(("t0ken".into(), None)));
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_a_password() {
+        let error = addresses(&["nats://user:secret@:::".into()]).unwrap_err().to_string();
+        assert!(error.contains("no address") && !error.contains("secret"), "{error}");
+    }
 }

@@ -35,6 +35,8 @@ pub(super) struct Logged {
     pub(super) ts_us: u64,
     pub(super) subject: String,
     pub(super) bytes: Bytes,
+    /// Messages that the log had behind it when it was sent here.
+    pub(super) pending: u64,
 }
 
 impl Logged {
@@ -128,7 +130,8 @@ impl Reader {
     fn logged(&mut self, message: Message) -> Heard {
         let message = jetstream::Message { message, context: self.js.clone() };
         let Ok(info) = message.info() else { return Heard::Alive };
-        let (position, ts_us) = (info.stream_sequence, micros(info.published.unix_timestamp_nanos()));
+        let (position, ts_us, pending) =
+            (info.stream_sequence, micros(info.published.unix_timestamp_nanos()), info.pending);
         if position < self.next {
             return Heard::Alive;
         }
@@ -137,7 +140,7 @@ impl Reader {
         }
         self.next += 1;
         let Message { subject, payload, .. } = message.message;
-        Heard::Logged(Logged { position, ts_us, subject: subject.to_string(), bytes: payload })
+        Heard::Logged(Logged { position, ts_us, subject: subject.to_string(), bytes: payload, pending })
     }
 
     /// A sign of life, or the question whether more can be sent.

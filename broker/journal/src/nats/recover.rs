@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use broker_engine::log::{Extent, Seen, continues};
+use broker_engine::log::Seen;
 use broker_engine::{Applied, Engine, Logged, Verdict};
 use tokio::time::sleep;
 
 use super::checkpoints::{self, Object};
-use super::connect::Log;
 use super::error::NatsError;
+use super::log::Log;
 use super::reader::{self, Heard, Reader};
-use super::stream::{at, extent, info};
+use super::stream::{extent, info};
 use crate::checkpoint;
 use crate::mono_at;
 use crate::status::{add, set};
@@ -35,15 +35,16 @@ pub(super) struct Recovered {
 
 /// Restores the topics and applies the log.
 pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, NatsError> {
+    // Before the log is looked at: what they have is in it then.
+    let checkpoints = checkpoints::list(&log.bucket).await?;
     let found = info(&log.stream).await?;
     let (first, last) = (found.state.first_sequence, found.state.last_sequence);
     set(&log.status.read_end, last);
     set(&log.status.log_bytes, found.state.bytes);
     set(&log.nats.log_end, last);
-    let checkpoints = checkpoints::list(&log.bucket).await?;
     let mut recovered = (Applied::default(), None);
     for object in &checkpoints {
-        if !fits(log, object, extent(&found)).await? {
+        if !checkpoints::fits(&log.stream, object, extent(&found)).await? {
             tracing::warn!(name = object.name, "a checkpoint does not fit the log, and is not used");
             continue;
         }
@@ -64,7 +65,9 @@ pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, Nat
     }
     let (mut applied, mut read) = recovered;
     let from = read.map_or(0, |read| read.position);
-    if first > from + 1 && last > 0 {
+    // A generation that is only in the checkpoints goes on with them, or not at all: its epochs would be given anew.
+    let is_lost = read.is_none() && log.generation_position == 0;
+    if first > from + 1 && last > 0 || is_lost {
         let why = format!("it begins with {first}, and {} checkpoints do not reach that far", checkpoints.len());
         return Err(NatsError::Incomplete { stream: log.options.stream(), why });
     }
@@ -126,17 +129,6 @@ fn apply(log: &Log, engine: &Engine, applied: &mut Applied, message: &reader::Lo
         }
         Err(error) => Err(NatsError::Record { position: message.position, node: node.into(), error }),
     }
-}
-
-/// Whether the log goes on where a checkpoint ends.
-async fn fits(log: &Log, object: &Object, extent: Extent) -> Result<bool, NatsError> {
-    let mut found = [None, None];
-    for (known, found) in [object.begin, object.end].into_iter().zip(&mut found) {
-        if (extent.first..extent.next).contains(&known.position) {
-            *found = at(&log.stream, known.position).await?;
-        }
-    }
-    Ok(continues(object.begin, object.end, extent, found))
 }
 
 /// Fetches a checkpoint, and reads all of it.

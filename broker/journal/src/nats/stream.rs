@@ -25,17 +25,17 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// JetStream numbers messages anyway; this is the shortest time for which it looks for equal ids, of which there are none.
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
 
-/// Opens the stream, or makes it. Says whether it was made.
+/// Opens the stream, or makes it if that is allowed; otherwise `None` if there is none.
 ///
 /// # Errors
 /// There is no JetStream, or the stream cannot be a log.
-pub(super) async fn open(js: &Context, options: &Options) -> Result<(Stream, bool), NatsError> {
+pub(super) async fn open(js: &Context, options: &Options, may_make: bool) -> Result<Option<Stream>, NatsError> {
     let name = options.stream();
     for _ in 0..TRIES {
         match js.get_stream(&name).await {
             Ok(stream) => {
                 check(&name, &stream.cached_info().config, options)?;
-                return Ok((stream, false));
+                return Ok(Some(stream));
             }
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
@@ -45,8 +45,11 @@ pub(super) async fn open(js: &Context, options: &Options) -> Result<(Stream, boo
                 }
             },
         }
+        if !may_make {
+            return Ok(None);
+        }
         match js.create_stream(wanted(options)).await {
-            Ok(stream) => return Ok((stream, true)),
+            Ok(stream) => return Ok(Some(stream)),
             Err(error) => match error.kind() {
                 // Another broker was faster, and wanted something else.
                 CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NAME_EXIST => {}

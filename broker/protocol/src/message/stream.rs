@@ -1,14 +1,14 @@
 //! Messages that are not answers: `hello`, the stream of a topic, signs of life, announcements of the end.
 
 use super::object::Object;
-use super::{Auth, GapReason, Limits, TopicStart};
+use super::{Auth, GapReason, Limits, Server, TopicStart};
 use crate::kind::Kind;
 use crate::write::push_number;
 
 /// The first message on every connection. `features` names what this broker has beyond the protocol's first version.
 pub fn hello(
     out: &mut Vec<u8>,
-    server: &str,
+    server: Server<'_>,
     session: &str,
     heartbeat_ms: u64,
     auth: Option<Auth>,
@@ -16,7 +16,11 @@ pub fn hello(
     limits: &Limits,
 ) {
     let mut hello = Object::message(out, "hello");
-    hello.text("protocol", "tickcast.v1").text("server", server).text("session", session);
+    hello.text("protocol", "tickcast.v1").text("server", server.version);
+    if let Some(node) = server.node {
+        hello.text("node", node);
+    }
+    hello.text("session", session);
     hello.number("heartbeat_ms", heartbeat_ms);
     hello.list("features", features, |out, feature| crate::write::push_string(out, feature));
     if let Some(auth) = auth {
@@ -119,7 +123,7 @@ pub fn reauth(out: &mut Vec<u8>, expires_ts: u64) {
     Object::message(out, "reauth").number("expires_ts", expires_ts).close();
 }
 
-/// The broker is cut off from its journal since this time: what it delivers may be old.
+/// The broker is cut off from its journal since this time, in µs since the UNIX epoch: what it delivers may be old.
 pub fn stale(out: &mut Vec<u8>, since: u64) {
     Object::message(out, "stale").number("since", since).close();
 }

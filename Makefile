@@ -152,7 +152,7 @@ journal-test:
 	@if [ -s $(NOT_RUN) ]; then echo "Not run on this machine:"; sort -u $(NOT_RUN); fi
 
 # Brokers that share a journal on real nats-servers of both supported versions: servers and brokers are killed, stopped and
-# paused under load, brokers start from checkpoints, also from broken ones (some 20 minutes). Needs no rights. It prints
+# paused under load, brokers start from checkpoints, also from broken ones (some 40 minutes). Needs no rights. It prints
 # how many updates, how many blows, and for how long nobody could publish.
 cluster-test:
 	@rm -f $(NOT_RUN)

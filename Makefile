@@ -12,7 +12,7 @@ BUILT = $(abspath $(TARGET))/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 # Tests that cannot run because a program or a data file is missing write a line to this file.
 export NOT_RUN := $(abspath $(TARGET))/not-run.txt
 
-.PHONY: demo cluster-demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards recordings tools fuzz conformance bench bench-scenarios torture journal-test compare compare-tls compare-journal clean-tools
+.PHONY: demo cluster-demo test fmt clippy unit faults doc loom foreign browser page screenshots deploy-test dashboards recordings tools fuzz conformance bench bench-scenarios torture journal-test cluster-test compare compare-tls compare-journal clean-tools
 
 demo:
 	$(CARGO) run --profile $(PROFILE) -p broker -- demo $(ARGS)
@@ -149,6 +149,15 @@ journal-test:
 	@rm -f $(NOT_RUN)
 	$(CARGO) test --profile $(PROFILE) -p broker --locked --test journal -- --include-ignored --nocapture --test-threads 1
 	TICKCAST_TEST_JOURNAL=1 $(CARGO) test --profile $(PROFILE) -p broker --locked --no-fail-fast $(JOURNALED)
+	@if [ -s $(NOT_RUN) ]; then echo "Not run on this machine:"; sort -u $(NOT_RUN); fi
+
+# Brokers that share a journal on real nats-servers of both supported versions: servers and brokers are killed, stopped and
+# paused under load, brokers start from checkpoints, also from broken ones (some 40 minutes). Needs no rights. It prints
+# how many updates, how many blows, and for how long nobody could publish.
+cluster-test:
+	@rm -f $(NOT_RUN)
+	.ci/install-test-tools nats
+	$(CARGO) test --profile $(PROFILE) -p broker --locked --test cluster -- --include-ignored --nocapture --test-threads 1
 	@if [ -s $(NOT_RUN) ]; then echo "Not run on this machine:"; sort -u $(NOT_RUN); fi
 
 # Compares Tickcast with other servers, which loadgen/peers/install installs. The run itself takes some 25 minutes on a

@@ -101,8 +101,7 @@ fn across(version: &str) {
     assert_eq!(one.http("DELETE /v1/topics/e.one", "").status, 200);
     for client in &mut clients {
         expect_updates(client, "e.one", 21..=25);
-        let closed = client.skip_to(json!({ "topic": "e.one", "op": "closed" }));
-        assert_eq!(closed["epoch"], epochs[0].as_str(), "{closed:?}");
+        client.skip_to(json!({ "op": "closed", "topic": "e.one" }));
     }
     assert_eq!(two.http("GET /v1/topics/e.one", "").status, 404);
     assert_eq!(two.publish("e.one", "event", "1"), 1);

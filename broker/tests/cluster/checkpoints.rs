@@ -1,6 +1,8 @@
 //! Starts from checkpoints: of a broker for which the log was cut off behind what it had read, and with checkpoints that are
 //! broken or only half there.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::common::nats::{CURRENT, Link, OLDEST};
@@ -11,6 +13,8 @@ use crate::members::{CHECKPOINTS, Cluster, LOG, SMALL};
 
 /// The bytes of an update that makes the log long.
 const LONG_BYTES: usize = 60_000;
+/// The pause before each of them.
+const PACE: Duration = Duration::from_millis(5);
 /// The most of them: several times what is due for a checkpoint.
 const LONG_MAX: u64 = 4 * SMALL / LONG_BYTES as u64;
 
@@ -24,7 +28,14 @@ fn lengthen(broker: &Kept, n: u64) {
         state
     };
     let text: String = (0..LONG_BYTES / 16).map(|_| format!("{:016x}", next())).collect();
-    broker.publish("long", "state", &format!("{{\"n\":{n},\"x\":\"{text}\"}}"));
+    let data = format!("{{\"n\":{n},\"x\":\"{text}\"}}");
+    until("the log to take an update", || {
+        // Checkpoints need some time, and a small log is full before.
+        pass(PACE);
+        let answer = broker.http("POST /v1/topics/long?kind=state", &data);
+        assert!([200, 503].contains(&answer.status), "{answer:?}");
+        answer.status == 200
+    });
 }
 
 /// Publishes until the log is cut off behind this position.
@@ -52,6 +63,14 @@ fn fill(cluster: &Cluster) {
     }
     let once = "POST /v1/topics/e.source?kind=event&source=feed&source_seq=7";
     assert_eq!(cluster.brokers[0].http(once, "1").json()["seq"], 1);
+}
+
+/// It runs, and has begun with a checkpoint.
+#[track_caller]
+fn assert_restored(broker: &mut Kept) {
+    assert!(broker.process().runs());
+    let restored = broker.process().metric("tickcast_journal_restored_topics");
+    assert!(restored > 0.0, "it has read no checkpoint");
 }
 
 /// A broker has what the others have, by the same epochs, and clients go on there.
@@ -87,8 +106,7 @@ fn stopped_for_long(version: &str, servers: usize) {
     cluster.brokers[1].kill();
     cut_behind(&cluster, position);
     cluster.brokers[1].go();
-    let restored = cluster.brokers[1].process().metric("tickcast_journal_restored_topics");
-    assert!(restored > 0.0, "it has read no checkpoint");
+    assert_restored(&mut cluster.brokers[1]);
     assert_goes_on(&mut cluster, &before);
 }
 
@@ -103,25 +121,49 @@ fn cut_off_for_long(version: &str, servers: usize) {
     fill(&cluster);
     cluster.assert_equal();
     let before = cluster.brokers[1].all();
-    let mut follower = cluster.brokers[1].client();
-    follower.subscribe(&["e.all"]);
     let position = cluster.state_of(LOG)["last_seq"].as_u64().unwrap();
     cluster.links.iter().for_each(Link::cut);
     cut_behind(&cluster, position);
     cluster.links.iter().for_each(Link::heal);
-    // Its clients are sent away, so that they come back to one that has everything.
-    follower.skip_to(json!({ "op": "goaway" }));
-    until("the broker to serve again", || {
-        pass(std::time::Duration::from_millis(10));
-        std::net::TcpStream::connect(cluster.brokers[1].address).is_ok()
-    });
-    assert!(cluster.brokers[1].process().runs());
+    let process = cluster.brokers[1].process();
+    process.until_logged("the broker starts again: the log was cut off");
+    process.until_logged("serving");
+    assert_restored(&mut cluster.brokers[1]);
     assert_goes_on(&mut cluster, &before);
 }
 
 #[test]
 fn a_broker_that_was_cut_off_for_long_starts_again_with_the_same_epochs() {
     cut_off_for_long(CURRENT, 1);
+}
+
+/// All brokers are killed as soon as the first part of a checkpoint is in the store. Another one is written all the same, by
+/// whoever: that it was somebody's turn must not keep the others from it.
+fn killed_meanwhile(version: &str, servers: usize) {
+    let Some(mut cluster) = Cluster::start(version, servers, 2, SMALL) else { return };
+    fill(&cluster);
+    let mut n = 0;
+    while cluster.state_of(CHECKPOINTS)["messages"] == 0 {
+        lengthen(&cluster.brokers[0], n);
+        n += 1;
+        assert!(n < LONG_MAX, "nobody writes a checkpoint: {}", cluster.state_of(LOG));
+    }
+    cluster.brokers.iter_mut().for_each(Kept::kill);
+    cluster.brokers.iter_mut().for_each(|broker| _ = broker.go());
+    cluster.assert_equal();
+    let before = cluster.brokers[1].all();
+    let position = cluster.state_of(LOG)["last_seq"].as_u64().unwrap();
+    cut_behind(&cluster, position);
+    for broker in &mut cluster.brokers {
+        // A full log would have begun one unasked.
+        assert_eq!(broker.process().metric("tickcast_journal_failures_total"), 0.0);
+    }
+    assert_goes_on(&mut cluster, &before);
+}
+
+#[test]
+fn brokers_are_killed_while_a_checkpoint_is_written() {
+    killed_meanwhile(CURRENT, 1);
 }
 
 /// How a checkpoint is broken.
@@ -221,6 +263,7 @@ fn checkpoints_serve_in_every_case() {
     for version in [OLDEST, CURRENT] {
         stopped_for_long(version, 3);
         cut_off_for_long(version, 3);
+        killed_meanwhile(version, 3);
         for how in [Damage::Part, Damage::All, Damage::Doubled, Damage::Unfinished] {
             broken(version, 3, how);
         }

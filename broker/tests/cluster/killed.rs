@@ -2,6 +2,7 @@
 //! is repeated at the other, and is there once; subscribers go on at the other, and are never told to begin anew, even where
 //! that one is behind.
 
+use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ const ANSWERED: u64 = 200;
 #[track_caller]
 fn finish(cluster: &mut Cluster, load: &mut Load) -> u64 {
     let last = load.finish();
+    // One that was paused for long begins again from a checkpoint.
+    until("all brokers to serve", || cluster.brokers.iter().all(|broker| TcpStream::connect(broker.address).is_ok()));
     for broker in &cluster.brokers {
         load.check_kept(broker.address, false);
         for (topic, last) in load.ledger.topics.iter().zip(&last) {

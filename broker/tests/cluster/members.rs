@@ -1,8 +1,9 @@
 //! Brokers that share a log on nats-servers.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::common::nats::{Link, Options, Servers};
@@ -92,6 +93,27 @@ impl Cluster {
         }
     }
 
+    /// Starts the servers that are down, and waits until all of them have all of the log. One that was paused may take a minute:
+    /// it fetches what others have cut off meanwhile from them.
+    #[track_caller]
+    pub(crate) fn until_whole(&mut self, mut meanwhile: impl FnMut()) {
+        for server in self.servers.iter_mut().filter(|server| server.is_down()) {
+            server.start_again();
+        }
+        let end = Instant::now() + PATIENCE;
+        loop {
+            meanwhile();
+            let view = self.servers.leader_of(LOG).and_then(|leader| self.servers[leader].stream(LOG));
+            let others = view.as_ref().and_then(|view| view["cluster"]["replicas"].as_array());
+            let are_current = |others: &Vec<Value>| others.iter().all(|other| other["current"] == true);
+            if self.servers.len() == 1 || others.is_some_and(|others| others.len() == 2 && are_current(others)) {
+                return;
+            }
+            assert!(Instant::now() < end, "the servers do not catch up: {view:?}");
+            pass(Duration::from_millis(50));
+        }
+    }
+
     /// What the log's stream has, by the first server that tells.
     #[track_caller]
     pub(crate) fn state_of(&self, stream: &str) -> Value {
@@ -102,6 +124,19 @@ impl Cluster {
             found.is_some()
         });
         found.unwrap()["state"].clone()
+    }
+}
+
+impl Drop for Cluster {
+    /// Shows what brokers logged, if a test fails.
+    fn drop(&mut self) {
+        for broker in self.brokers.iter_mut().filter(|_| std::thread::panicking()) {
+            let Some(process) = broker.process_if_any() else { continue };
+            let ended = !process.runs();
+            process.signal_if_runs(Signal::KILL);
+            eprintln!("the broker at {}, which {}:", process.listen, if ended { "had ended" } else { "ran" });
+            process.logged().iter().for_each(|line| eprintln!("  {line}"));
+        }
     }
 }
 

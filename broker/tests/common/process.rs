@@ -68,7 +68,9 @@ impl Process {
         let mut line = String::new();
         loop {
             line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it served: {:?}", process.child.wait());
+            if log.read_line(&mut line).unwrap() == 0 {
+                panic!("it ended before it served: {:?}, {:#?}", process.child.wait(), process.early.last());
+            }
             let entry: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
             if entry["message"] == "serving" {
                 let address = |name: &str| entry[name].as_str().unwrap().parse().unwrap();
@@ -124,6 +126,11 @@ impl Process {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The same, also if it has ended by itself.
+    pub(crate) fn signal_if_runs(&self, signal: Signal) {
+        let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
     /// Returns whether it still runs.

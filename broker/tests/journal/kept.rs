@@ -82,6 +82,11 @@ impl Kept {
         self.process.as_mut().expect("it runs")
     }
 
+    /// The process, if it was started and not ended by the test.
+    pub(crate) fn process_if_any(&mut self) -> Option<&mut Process> {
+        self.process.as_mut()
+    }
+
     /// Kills it.
     #[track_caller]
     pub(crate) fn kill(&mut self) {

@@ -2,19 +2,23 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_nats::jetstream::object_store::{ObjectInfo, ObjectMetadata, ObjectStore};
 use async_nats::jetstream::stream::Stream;
 use broker_engine::log::{Extent, Seen, continues};
 use futures_util::StreamExt as _;
 use tokio::fs::File;
-use tokio::io::copy;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
 
 use super::error::NatsError;
 use super::stream::at;
 
 /// Bytes of a message of an object.
 const CHUNK_BYTES: usize = 256 << 10;
+/// How long the next part of an object may take to come. Longer than an election.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
 
 /// A checkpoint in the store.
 #[derive(Debug, Clone)]
@@ -71,7 +75,16 @@ pub(super) async fn fetch(store: &ObjectStore, object: &Object, dir: &Path) -> R
     let mut from = store.get(&object.name).await.map_err(|error| failed(&error))?;
     let io = |error| NatsError::File { path: path.clone(), error };
     let mut to = File::create(&path).await.map_err(io)?;
-    copy(&mut from, &mut to).await.map_err(|error| failed(&error))?;
+    let mut bytes = vec![0; CHUNK_BYTES];
+    loop {
+        // The client waits for ever for a part that is not in the store.
+        let read = timeout(SILENCE_MAX, from.read(&mut bytes)).await;
+        let read = read.map_err(|_| failed(&"a part of it does not come"))?.map_err(|error| failed(&error))?;
+        if read == 0 {
+            break;
+        }
+        to.write_all(&bytes[..read]).await.map_err(io)?;
+    }
     to.sync_all().await.map_err(io)?;
     Ok(path)
 }

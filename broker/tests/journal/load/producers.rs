@@ -181,6 +181,7 @@ impl Producer {
                 }
                 "error" => self.refused(&answer["code"], &answer["message"])?,
                 "goaway" => return Err(io::ErrorKind::ConnectionAborted.into()),
+                "stale" | "fresh" => {}
                 _ => panic!("{answer:?}"),
             }
         }
@@ -214,8 +215,10 @@ impl Producer {
             let mut all = json!({ "accepted": 0, "duplicates": 0, "rejected": [] });
             for _ in 0..count {
                 let answer = loop {
-                    if let Some(answer) = link.next()? {
-                        break answer;
+                    match link.next()? {
+                        Some(told) if ["stale", "fresh"].contains(&told.op()) => {}
+                        Some(answer) => break answer,
+                        None => {}
                     }
                 };
                 match answer.op() {

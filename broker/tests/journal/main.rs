@@ -24,9 +24,11 @@ mod source;
 
 mod ends;
 mod full_disk;
+#[allow(dead_code, reason = "the tests of clusters use more of it")]
 mod kept;
 mod kills;
 mod link;
+#[allow(dead_code, reason = "the tests of clusters use more of it")]
 mod load;
 mod requests;
 mod settings;

@@ -32,7 +32,7 @@ fn a_broker_to_which_nothing_comes() {
 }
 
 fn slow(servers: &Servers, way: &str, hold: impl FnOnce(&mut Node), release: impl FnOnce(&mut Node)) {
-    let flags = ["--retain-updates", "100000", "--retain-bytes", "16MiB", "--heartbeat-ms", "500"];
+    let flags = ["--retain-updates", "100000", "--retain-bytes", "16MiB"];
     let quick = Node::start(&servers.url(), "quick", &flags);
     let mut slow = Node::start(way, "slow", &flags);
     let load = Load::on(quick.address, "t", Duration::ZERO);

@@ -28,7 +28,7 @@ fn servers_are_replaced_by_newer_ones() {
 #[ignore = "minutes under full load: make cluster-test"]
 fn servers_are_replaced_by_newer_ones_under_full_load() {
     let options = Options { sync_always: true, ..Options::default() };
-    replaced(Form { options, publishers: 8, pause: Duration::ZERO, between: 1_000 });
+    replaced(Form { options, publishers: 8, pause: Duration::ZERO, between: 200 });
 }
 
 fn replaced(form: Form) {

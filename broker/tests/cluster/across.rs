@@ -43,7 +43,7 @@ fn position(client: &mut Client) -> String {
 }
 
 fn across(version: &str) {
-    let Some(mut cluster) = Cluster::start(version, 1, 2, LARGE) else { return };
+    let Some(mut cluster) = Cluster::with_heartbeat("25000", version, 1, 2, LARGE) else { return };
     let [one, two] = &cluster.brokers[..] else { panic!() };
     one.publish("e.one", "event", "1");
     until_there(two, "e.one", 1);

@@ -19,8 +19,7 @@ pub(crate) const LARGE: u64 = 1 << 30;
 /// The smallest that may be set: a checkpoint is due whenever the log has grown by a sixth of it.
 pub(crate) const SMALL: u64 = 64 << 20;
 
-const FLAGS: &[&str] =
-    &["--retain-updates", "4096", "--retain-bytes", "16MiB", "--stall-ms", "120000", "--heartbeat-ms", "500"];
+const FLAGS: &[&str] = &["--retain-updates", "4096", "--retain-bytes", "16MiB", "--stall-ms", "120000"];
 /// How long a connection may be silent: several heartbeats.
 const SILENCE: Duration = Duration::from_millis(2500);
 /// How long it may take until something is published again: an election, on a machine that is busy.
@@ -39,6 +38,18 @@ impl Cluster {
     /// Starts so many servers and brokers. `None` if this version is not installed, which the test's summary then says.
     #[track_caller]
     pub(crate) fn start(version: &str, servers: usize, brokers: usize, bytes_max: u64) -> Option<Self> {
+        Self::with_heartbeat("500", version, servers, brokers, bytes_max)
+    }
+
+    /// The same with another heartbeat, in ms: clients that are not read for longer than two are closed.
+    #[track_caller]
+    pub(crate) fn with_heartbeat(
+        heartbeat_ms: &str,
+        version: &str,
+        servers: usize,
+        brokers: usize,
+        bytes_max: u64,
+    ) -> Option<Self> {
         let servers = Servers::start(version, servers, Options::default())?;
         let links: Vec<Link> = (0..servers.len()).map(|index| Link::to(servers[index].address)).collect();
         let replicas = servers.len().to_string();
@@ -51,7 +62,7 @@ impl Cluster {
             let admin = own_address().to_string();
             let own = ["--journal", "nats", "--journal-nats", &url, "--journal-node", &node];
             let log = ["--journal-replicas", &replicas, "--journal-bytes-max", &bytes_max];
-            Kept::start(&[&own[..], &log, &["--admin-listen", &admin], FLAGS].concat())
+            Kept::start(&[&own[..], &log, &["--admin-listen", &admin, "--heartbeat-ms", heartbeat_ms], FLAGS].concat())
         };
         let brokers = (0..brokers).map(kept).collect();
         Some(Self { brokers, servers, links })

@@ -85,6 +85,13 @@ impl Load {
                 std::thread::spawn(move || producer.run())
             })
             .collect();
+        if load.ledger.brokers.log_may_be_away {
+            // A client that was away when a topic began does not know whether it missed something.
+            until("all subscribers to have something of all topics", || {
+                load.join_failed();
+                (0..load.ledger.topics.len()).all(|topic| (0..SUBSCRIBERS).all(|it| load.ledger.seen(it, topic) > 0))
+            });
+        }
         load
     }
 

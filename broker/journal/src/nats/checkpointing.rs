@@ -1,12 +1,14 @@
 //! Checkpoints: when one is due, writing it while commands are applied, storing it, and cutting off what is superfluous.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_nats::jetstream::object_store::ObjectStore;
 use async_nats::jetstream::stream::Stream;
 use broker_engine::log::{Seen, cut_before};
 use broker_engine::{Applied, Engine};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 use super::checkpoints::{self, Object, fits, name_of};
 use super::election::Election;
@@ -20,6 +22,12 @@ use crate::walk::{Step, Walk};
 
 /// After one that failed, the next is begun when the log has grown by this part of what it may between two.
 const RETRY_PART: u64 = 8;
+
+/// How often it is tried to cut the log off behind a checkpoint: servers that are busy, or that elect a leader, do not
+/// answer.
+const CUT_TRIES: u32 = 20;
+/// The pause in between.
+const CUT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The checkpoint that is being written, if one is, and when the next one is due.
 pub(super) struct Checkpointing {
@@ -187,7 +195,16 @@ impl Checkpointing {
         let is_full = log.status.failed().is_some();
         let task = tokio::spawn(async move {
             checkpoints::store(&bucket, &stored, &path).await?;
-            cut_off(&bucket, &stream, is_full.then_some(stored.begin.position)).await
+            let only = is_full.then_some(stored.begin.position);
+            // It is stored, so what is left is done again and not all of it.
+            let mut cut = cut_off(&bucket, &stream, only).await;
+            for _ in 1..CUT_TRIES {
+                let Err(error) = &cut else { break };
+                tracing::debug!(%error, "the log could not be cut off behind a checkpoint, and is tried again");
+                sleep(CUT_PAUSE).await;
+                cut = cut_off(&bucket, &stream, only).await;
+            }
+            cut
         });
         self.running = Some(Running::Storing { object, saved_us, task });
     }

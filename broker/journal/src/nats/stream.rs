@@ -174,7 +174,7 @@ pub(super) async fn at(stream: &Stream, position: u64) -> Result<Option<Seen>, N
         }
         Err(error) => match error.kind() {
             RawMessageErrorKind::JetStream(found) if found.error_code() == ErrorCode::NO_MESSAGE_FOUND => Ok(None),
-            kind => Err(NatsError::api("reading a record", kind)),
+            _ => Err(NatsError::api("reading a record", &error)),
         },
     }
 }

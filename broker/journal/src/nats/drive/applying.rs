@@ -87,6 +87,10 @@ impl Drive {
             }
             if self.session == Session::Opening(session) && newest == Some(session) {
                 self.opened(journal, session);
+            } else if is_mine && self.log.status.failed().is_some() {
+                // The record that opens a session is short, and may fit into a log that is full.
+                tracing::info!("the log takes records again");
+                self.log.status.set_failed(None);
             }
         }
         match control {
@@ -113,10 +117,6 @@ impl Drive {
         self.session = Session::Open(session);
         self.beat_us = 0;
         self.checkpointing.forget_asking();
-        if self.log.status.failed().is_some() {
-            tracing::info!("the log takes records again");
-            self.log.status.set_failed(None);
-        }
         journal.gathering().begin(session);
         if journal.settings().is_none()
             && let Err(refusal) = self.engine.submit_settings(journal)

@@ -153,6 +153,8 @@ mod tests {
         let task = |line: &str| parse(&format!("tickcast journal {line}")).map(|cli| cli.journal.unwrap());
         assert_eq!(task("verify").unwrap(), JournalTask::Verify { backup: None });
         assert_eq!(task("verify a").unwrap(), JournalTask::Verify { backup: Some("a".into()) });
+        assert_eq!(task("settings").unwrap(), JournalTask::Settings { apply: false });
+        assert_eq!(task("settings --apply").unwrap(), JournalTask::Settings { apply: true });
         let pattern = |text| Pattern::parse(text).unwrap();
         assert_eq!(
             task("export --topic a.> --topic b --from 7").unwrap(),
@@ -163,7 +165,7 @@ mod tests {
             ("restore", "FILE"),
             ("export --topic a..b", "a..b"),
             ("export --from 0", "--from"),
-            ("settings --apply", "--apply"),
+            ("inspect --apply", "--apply"),
             ("rewind", "rewind"),
         ] {
             let error = task(line).unwrap_err();

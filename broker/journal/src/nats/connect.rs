@@ -34,7 +34,7 @@ impl Connected {
         let links = Links::connect(&options).await?;
         links.check(&options)?;
         let bucket = stream::bucket(&links.js, &options).await?;
-        let mut checkpoints = checkpoints::list(&bucket).await?;
+        let mut checkpoints = stream::patiently(async || checkpoints::list(&bucket).await).await?;
         let incomplete = |newest: &Object| {
             let why = format!("there is a checkpoint at {}, and nothing in the stream", newest.begin.position);
             NatsError::Incomplete { stream: options.stream(), why }
@@ -57,7 +57,7 @@ impl Connected {
         let (generation, generation_position) = match generation(&stream, &bucket, &checkpoints, &options).await? {
             Some(generation) => generation,
             // Another broker that starts at the same time may be faster: then that one's counts.
-            None => begin(&links.js, &stream, &options, 0, &begins).await?,
+            None => stream::patiently(async || begin(&links.js, &stream, &options, 0, &begins).await).await?,
         };
         let status = Arc::<Status>::default();
         set(&status.log_bytes_max, u64::try_from(stream.cached_info().config.max_bytes).unwrap_or(u64::MAX));
@@ -103,7 +103,7 @@ async fn generation(
     checkpoints: &[Object],
     options: &Options,
 ) -> Result<Option<(Generation, u64)>, NatsError> {
-    if let Some(newest) = newest(stream, options).await? {
+    if let Some(newest) = stream::patiently(async || newest(stream, options).await).await? {
         return Ok(Some(newest));
     }
     // It was purged, so there is a checkpoint that is newer. What was purged lies before the older of two, so they are of the
@@ -114,7 +114,7 @@ async fn generation(
             Err(error) => tracing::error!(name = object.name, %error, "a checkpoint cannot be read, and is not used"),
         }
     }
-    let first = stream::info(stream).await?.state.first_sequence;
+    let first = stream::patiently(async || stream::info(stream).await).await?.state.first_sequence;
     if checkpoints.is_empty() && first <= 1 {
         return Ok(None);
     }

@@ -11,7 +11,7 @@ use super::checkpoints::{self, Object};
 use super::error::NatsError;
 use super::log::Log;
 use super::reader::{self, Heard, Reader};
-use super::stream::{extent, info};
+use super::stream::{extent, info, patiently};
 use crate::checkpoint;
 use crate::mono_at;
 use crate::status::{add, set};
@@ -36,15 +36,15 @@ pub(super) struct Recovered {
 /// Restores the topics and applies the log.
 pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, NatsError> {
     // Before the log is looked at: what they have is in it then.
-    let checkpoints = checkpoints::list(&log.bucket).await?;
-    let found = info(&log.stream).await?;
+    let checkpoints = patiently(async || checkpoints::list(&log.bucket).await).await?;
+    let found = patiently(async || info(&log.stream).await).await?;
     let (first, last) = (found.state.first_sequence, found.state.last_sequence);
     set(&log.status.read_end, last);
     set(&log.status.log_bytes, found.state.bytes);
     set(&log.nats.log_end, last);
     let mut recovered = (Applied::default(), None);
     for object in &checkpoints {
-        if !checkpoints::fits(&log.stream, object, extent(&found)).await? {
+        if !patiently(async || checkpoints::fits(&log.stream, object, extent(&found)).await).await? {
             tracing::warn!(name = object.name, "a checkpoint does not fit the log, and is not used");
             continue;
         }

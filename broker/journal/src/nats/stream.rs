@@ -154,6 +154,20 @@ fn is_passing(code: ErrorCode, status: usize) -> bool {
     code == ErrorCode::INSUFFICIENT_RESOURCES || (status == 503 && code != ErrorCode::JETSTREAM_NOT_ENABLED)
 }
 
+/// Asks again for a while what servers do not answer: they are busy, or have no leader yet.
+///
+/// # Errors
+/// They do not answer for half a minute, or the answer is another error.
+pub(super) async fn patiently<T>(ask: impl AsyncFn() -> Result<T, NatsError>) -> Result<T, NatsError> {
+    for _ in 1..TRIES {
+        match ask().await {
+            Err(NatsError::Api { what, why }) => wait(what, &why).await?,
+            answered => return answered,
+        }
+    }
+    ask().await
+}
+
 /// How far the stream goes, by its leader.
 ///
 /// # Errors

@@ -9,7 +9,7 @@
 //! | [`record`] | the bytes of a record: session, number, commands |
 //! | [`sessions`] | the rule by which lost, repeated and late records come out right |
 //! | [`varint`] | integers of variable length, as records and checkpoints write them |
-//! | [`fit`] | whether a log is the one that was read, and what of it may be cut off |
+//! | [`mod@fit`] | whether a log is the one that was read, and what of it may be cut off |
 //! | [`digest`] | digests of what the commands came to, to find brokers that disagree |
 
 pub mod digest;

@@ -37,7 +37,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `client`, `subscription`, `handle` | what a program holds and calls |
-//! | `driver`, `run` | one connection after the other |
+//! | `driver`, `run`, `renewal` | one connection after the other |
 //! | `elsewhere`, `probe` | a better broker at another address |
 //! | `course`, `addresses`, `reconnect` | whether, where and when the next attempt is made; no I/O |
 //! | `book` | requests without an answer, subscriptions, topics; no I/O |
@@ -116,6 +116,7 @@ mod outbox;
 mod probe;
 mod publish;
 mod reconnect;
+mod renewal;
 mod request;
 mod run;
 mod shared;

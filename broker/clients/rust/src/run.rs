@@ -4,7 +4,6 @@
 //! is only dropped together with its connection.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -15,9 +14,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use crate::book::{Book, Delivery};
-use crate::connection_event::ConnectionEvent;
 use crate::course::Asked;
 use crate::elsewhere::{Better, Signs};
+use crate::renewal::renew;
 use crate::shared::Shared;
 use crate::sync::lock;
 use crate::transport::{Broken, Connection, Frames, Reader, Received, Writer, utf8};
@@ -92,7 +91,7 @@ pub(crate) async fn run(
             end.asked = control.lock().asked;
             return Outcome::Ended(end);
         }
-        end = renew(shared, book, &control) => match end {},
+        end = renew(shared, book, &control.token_wanted) => match end {},
         better = better => Outcome::Left(Box::new(better)),
     };
     let (outcome, close_frame) = match outcome {
@@ -211,37 +210,6 @@ async fn deliver(shared: &Shared, control: &Control, deliveries: &mut VecDeque<D
             }
         }
         control.blocked.store(false, Ordering::Relaxed);
-    }
-}
-
-/// Asks for another token whenever one is wanted, and sends it. A failing function is asked again after growing waits.
-async fn renew(shared: &Shared, book: &Mutex<Book>, control: &Control) -> Infallible {
-    loop {
-        control.token_wanted.notified().await;
-        let asked_ms = lock(book).takes_renewal_wait_ms();
-        if let Some(asked_ms) = asked_ms {
-            tokio::time::sleep(Duration::from_millis(shared.options.backoff.delay_after_ms(asked_ms, rand::random())))
-                .await;
-        }
-        let mut attempt = 0;
-        while shared.options.token.can_change() {
-            match shared.ask_token().await {
-                Ok(Some(token)) => {
-                    lock(book).renew(token);
-                    shared.outbox.wake();
-                    break;
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    let wait_ms = shared.options.backoff.delay_ms(attempt, rand::random());
-                    if attempt == 0 {
-                        shared.report(ConnectionEvent::TokenFailed { reason: error.to_string(), retry_ms: wait_ms });
-                    }
-                    attempt += 1;
-                    tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-                }
-            }
-        }
     }
 }
 

@@ -128,10 +128,11 @@ async fn a_wait_that_a_broker_asks_for_counts_at_every_address_unless_it_only_st
     const YEARS_MS: u64 = 1_000_000_000_000;
     let asks =
         |reason: &str, after_ms: u64| Some(format!(r#"{{"op":"goaway","reason":"{reason}","after_ms":{after_ms}}}"#));
-    let cases = [(None, 4029, [20]), (asks("rate_limited", 60), 4029, [60]), (asks("shutdown", YEARS_MS), 1001, [0])];
+    let cases =
+        [(None, 4029, 20..=20), (asks("rate_limited", 60), 4029, 60..=61), (asks("shutdown", YEARS_MS), 1001, 0..=0)];
     for (goaway, code, expected) in cases {
         let (a, b) = (Server::bind().await, Server::bind().await);
-        let backoff = Backoff { first_ms: 0, max_ms: 20, jitter: 0.0 };
+        let backoff = Backoff { first_ms: 1, max_ms: 20, jitter: 0.0 };
         // It does not look at the other broker before this one is gone.
         let options = Options { backoff, look_within_ms: YEARS_MS, ..Server::options_of(&[&a, &b]) };
         let (client, mut peer) = a.connect(options, HELLO).await;
@@ -140,7 +141,8 @@ async fn a_wait_that_a_broker_asks_for_counts_at_every_address_unless_it_only_st
             peer.send(&goaway).await;
         }
         peer.close(code).await;
-        assert_eq!(waits_ms(&mut events).await, expected);
+        let [wait_ms] = waits_ms(&mut events).await;
+        assert!(expected.contains(&wait_ms), "{wait_ms} ms after {code}");
         let _peer = b.accept(HELLO).await;
         a.expect_no_connection().await;
     }

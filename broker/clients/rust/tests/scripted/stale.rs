@@ -4,6 +4,7 @@
 use broker_client::{
     Client, ConnectionEvent, ConnectionEvents, Event, Options, Publish, PublishError, Subscription, Token,
 };
+use fastwebsockets::{Frame, Payload};
 use serde_json::json;
 
 use crate::server::{HELLO, Peer, Server, soon, start, subscribed};
@@ -68,14 +69,18 @@ const SAID: &str = "stale 1795404341000000";
 /// Accepts a connection, and says that this broker is stale as well; the client leaves.
 async fn is_stale_too(server: &Server) {
     let mut peer = server.accept(HELLO).await;
+    let id = peer.next().await["id"].clone();
     peer.send(STALE).await;
+    // The client may be gone by now.
+    let pong = format!(r#"{{"op":"pong","id":{id},"ts":1}}"#);
+    let _ = peer.try_frame(Frame::text(Payload::Owned(pong.into_bytes()))).await;
     left(peer).await;
 }
 
 /// Waits until the client has left.
 async fn left(mut peer: Peer) {
     soon(async {
-        while peer.try_frame(fastwebsockets::Frame::pong(fastwebsockets::Payload::Borrowed(b""))).await.is_ok() {
+        while peer.try_frame(Frame::pong(Payload::Borrowed(b""))).await.is_ok() {
             tokio::task::yield_now().await;
         }
     })
@@ -132,12 +137,14 @@ async fn if_all_are_stale_each_is_tried_once_and_the_client_stays() {
         all.peer.update("a", episode).await;
         all.update(episode).await;
         all.peer.send(STALE).await;
+        // Requests give it the time in which another search would begin.
+        for _ in 0..50 {
+            tokio::join!(async { soon(all.client.ping()).await.unwrap() }, all.peer.pong());
+        }
         all.peer.send(FRESH).await;
         all.peer.send(FRESH).await;
         all.expect(&[SAID, "fresh"]).await;
     }
-    // A request shows that nothing is on its way.
-    tokio::join!(async { soon(all.client.ping()).await.unwrap() }, all.peer.pong());
     assert_eq!((&*all.client.url(), all.client.is_stale()), (a.url.as_str(), false));
     for server in [a, b, c] {
         server.expect_no_connection().await;

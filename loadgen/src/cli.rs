@@ -159,7 +159,8 @@ pub(crate) struct Against {
     /// A scenario that comes with the program (`loadgen scenarios`), or a TOML file.
     #[arg(default_value = "steady")]
     pub(crate) scenario: String,
-    /// The server: ws://HOST:PORT/PATH, or ws://HOST:PORT with the protocol's usual path; wss:// for TLS.
+    /// The server: ws://HOST:PORT/PATH, or ws://HOST:PORT with the protocol's usual path; wss:// for TLS. Several with
+    /// commas between them are servers with the same topics: subscribers and publishers are spread over them.
     #[arg(long, default_value = "ws://127.0.0.1:9000", value_name = "URL")]
     pub(crate) target: String,
     #[command(flatten)]

@@ -189,3 +189,18 @@ fn a_topic_with_patches_begins_with_a_state() {
     let text = "[subscribers]\ncount = 40\ntopics = 10\neach = 10\n[publish]\nrate = 300.0\nkind = \"patch\"\n";
     check("patches", &broker.url, &shortened(text));
 }
+
+#[test]
+fn several_addresses_have_to_have_the_same_topics() {
+    let (Some(one), Some(two)) = (Broker::start(), Broker::start()) else { return };
+    let text = "drain_seconds = 1.0\n[subscribers]\ncount = 40\ntopics = 4\neach = 2\n\
+                [publish]\nrate = 300.0\npublishers = 2\n";
+    let scenario = shortened(text);
+    let again = one.url.replace("127.0.0.1", "localhost");
+    check("one broker by two names", &format!("{},{again}", one.url), &scenario);
+    // Two brokers with topics of their own: half of the updates are at the other one.
+    let targets = format!("{},{}", one.url, two.url);
+    let (outcome, report) = loadgen(&format!("\n{scenario}")).args(["--verify", "--target", &targets]).report();
+    let undelivered = report["continuity"]["undelivered"].as_u64();
+    assert!(outcome.code == Some(1) && undelivered > Some(0), "{:?} {:#}", outcome.code, report["continuity"]);
+}

@@ -1,10 +1,11 @@
 //! Connections that are cut in the middle: nothing is lost, duplicated or out of order.
 
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 
 use broker_client::{Client, Event, Publish, Subscription};
 
-use crate::running::{Line, Running, connect, next, soon};
+use crate::running::{Line, Running, connect, connect_to, next, soon};
 
 const TOPICS: u64 = 8;
 const UPDATES: u64 = 1_500;
@@ -39,8 +40,8 @@ async fn publish_all(client: &Client, line: Option<&Line>) {
     soon(client.flush()).await.unwrap();
 }
 
-/// Reads until every topic has all its updates, each once and in order. Cuts the line at intervals.
-async fn read_all(subscription: &mut Subscription, line: Option<&Line>) {
+/// Reads until every topic has all its updates, each once and in order. Cuts the lines at intervals.
+async fn read_all(subscription: &mut Subscription, lines: &[Line]) {
     let mut reached: BTreeMap<String, u64> = BTreeMap::new();
     let all = UPDATES * TOPICS;
     let mut came = 0;
@@ -53,10 +54,8 @@ async fn read_all(subscription: &mut Subscription, line: Option<&Line>) {
                 assert_eq!((event_topic(number), number / TOPICS), (topic.to_string(), seq - 1));
                 *last = seq;
                 came += 1;
-                if let Some(line) = line
-                    && came % (all / CUTS) == all / CUTS / 2
-                {
-                    line.cut();
+                if came % (all / CUTS) == all / CUTS / 2 {
+                    lines.iter().for_each(Line::cut);
                 }
             }
             Event::Topic(_) => {}
@@ -72,7 +71,7 @@ async fn a_subscriber_of_topics() {
     let (producer, consumer) = (connect(broker.url(), 1_024).await, connect(line.url.clone(), 64).await);
     let topics = (0..TOPICS).map(event_topic);
     let mut subscription = soon(consumer.subscribe(topics).send()).await.unwrap();
-    tokio::join!(publish_all(&producer, None), read_all(&mut subscription, Some(&line)));
+    tokio::join!(publish_all(&producer, None), read_all(&mut subscription, from_ref(&line)));
     assert_eq!(consumer.counters().violations, 0);
     assert!(consumer.counters().reconnects > 0);
 }
@@ -85,7 +84,7 @@ async fn a_subscriber_of_a_pattern() {
     // A topic that a pattern matches for the first time after a cut begins at its end, so all topics exist before the
     // first cut.
     let mut subscription = soon(consumer.subscribe(["cut.*.trade"]).send()).await.unwrap();
-    tokio::join!(publish_all(&producer, None), read_all(&mut subscription, Some(&line)));
+    tokio::join!(publish_all(&producer, None), read_all(&mut subscription, from_ref(&line)));
     assert_eq!(consumer.counters().violations, 0);
     assert!(consumer.counters().reconnects > 0);
     // Subscriptions that the client made only to resume were ended again.
@@ -101,13 +100,28 @@ async fn a_subscriber_of_a_pattern() {
 }
 
 #[tokio::test]
+async fn two_lines_to_the_same_topics_of_which_the_used_one_is_cut() {
+    // What two brokers with one journal are for a client: the same topics, epochs and ids at either address.
+    for entries in [(0..TOPICS).map(event_topic).collect(), vec!["cut.*.trade".to_owned()]] {
+        let broker = Running::start("127.0.0.1:0", &RETAIN).await;
+        let lines = [Line::to(broker.listen).await, Line::to(broker.listen).await];
+        let urls = lines.each_ref().map(|line| line.url.clone());
+        let (producer, consumer) = (connect(broker.url(), 1_024).await, connect_to(urls, 64).await);
+        let mut subscription = soon(consumer.subscribe(entries).send()).await.unwrap();
+        tokio::join!(publish_all(&producer, None), read_all(&mut subscription, &lines));
+        assert_eq!(consumer.counters().violations, 0);
+        assert!(lines.iter().all(|line| line.accepted() > 1), "both were used");
+    }
+}
+
+#[tokio::test]
 async fn a_publisher_with_a_source() {
     let broker = Running::start("127.0.0.1:0", &RETAIN).await;
     let line = Line::to(broker.listen).await;
     let (producer, consumer) = (connect(line.url.clone(), 1_024).await, connect(broker.url(), 1_024).await);
     let mut subscription = soon(consumer.subscribe(["cut.>"]).send()).await.unwrap();
     // The consumer cuts the producer's line. It gets each update once, whatever the producer sent twice.
-    tokio::join!(publish_all(&producer, Some(&line)), read_all(&mut subscription, Some(&line)));
+    tokio::join!(publish_all(&producer, Some(&line)), read_all(&mut subscription, from_ref(&line)));
     assert_eq!(consumer.counters(), Default::default());
     let counters = producer.counters();
     assert_eq!((counters.unacknowledged_refused, counters.unacknowledged_unanswered), (0, 0));

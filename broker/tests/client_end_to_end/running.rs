@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use broker_client::{Backoff, Client, Event, Options, Subscription};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -63,6 +64,11 @@ impl Running {
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/v1/ws", self.listen)
     }
+
+    /// Asks it to stop, as an operator does.
+    pub(crate) fn stop(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
+    }
 }
 
 impl Drop for Running {
@@ -75,8 +81,13 @@ impl Drop for Running {
 
 /// Connects a client that reconnects quickly.
 pub(crate) async fn connect(url: String, queue_updates_max: usize) -> Client {
+    connect_to([url], queue_updates_max).await
+}
+
+/// Connects a client to the first of these addresses. It tries them in this order, and looks at the others at once.
+pub(crate) async fn connect_to(urls: impl IntoIterator<Item = String>, queue_updates_max: usize) -> Client {
     let backoff = Backoff { first_ms: 1, max_ms: 50, jitter: 0.5 };
-    let options = Options { backoff, queue_updates_max, ..Options::new(url) };
+    let options = Options { backoff, queue_updates_max, shuffle: false, look_within_ms: 0, ..Options::any_of(urls) };
     soon(Client::connect_with(options)).await.unwrap()
 }
 

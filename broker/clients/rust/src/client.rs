@@ -29,12 +29,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects with the default [`Options`].
+    /// Connects with the default [`Options`] to one broker. [`Options::any_of`] takes several addresses.
     pub async fn connect(url: &str) -> Result<Client, ConnectError> {
         Client::connect_with(Options::new(url)).await
     }
 
-    /// Connects. If this first attempt fails, the error says why. After that the client replaces a lost connection by
+    /// Connects. If this first attempt fails, with several addresses at each, the error says why. After that the client replaces a lost connection by
     /// itself, and every subscription resumes from its last update.
     pub async fn connect_with(options: Options) -> Result<Client, ConnectError> {
         Ok(Client { handle: Arc::new(driver::start(options).await?) })
@@ -134,6 +134,17 @@ impl Client {
     /// The `hello` of the current connection, or of the last one if there is none.
     pub fn hello(&self) -> Arc<Hello> {
         self.handle.hello()
+    }
+
+    /// The address of the current connection, or of the last one if there is none.
+    pub fn url(&self) -> Arc<str> {
+        self.handle.url()
+    }
+
+    /// Whether the broker has said that it is cut off from its journal, so that what it sends may be old
+    /// ([`ConnectionEvent::Stale`](crate::ConnectionEvent::Stale)).
+    pub fn is_stale(&self) -> bool {
+        self.handle.is_stale()
     }
 
     /// Whom the broker takes this client for, and what it may; `None` if it has not said on this connection.

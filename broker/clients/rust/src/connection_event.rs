@@ -1,5 +1,7 @@
 //! What happens to the connection, for programs that want to know.
 
+use std::collections::VecDeque;
+
 use tokio::sync::broadcast;
 
 use crate::authenticated::Authenticated;
@@ -13,7 +15,8 @@ pub enum ConnectionEvent {
     Connected {
         /// The broker's name for it.
         session: String,
-        /// Whether it replaces a lost one. Every subscription is then being resumed.
+        /// Whether it replaces one that was lost, or one that was left for a better broker at another address (then
+        /// without a [`Disconnected`](ConnectionEvent::Disconnected)). Every subscription is then being resumed.
         resumed: bool,
     },
     /// The connection was lost or closed.
@@ -22,16 +25,26 @@ pub enum ConnectionEvent {
         reason: String,
         /// The broker's close code, if it sent one.
         code: Option<u16>,
-        /// The wait before the next attempt, in milliseconds; `None` if there will be none.
+        /// The wait before the next attempt, in milliseconds: 0 if another address is tried at once; `None` if there will
+        /// be no attempt.
         retry_ms: Option<u64>,
     },
     /// An attempt to reconnect failed.
     AttemptFailed {
         /// Why, as a sentence for people.
         reason: String,
-        /// The wait before the next attempt, in milliseconds.
+        /// The wait before the next attempt, in milliseconds: 0 if another address is tried at once.
         retry_ms: u64,
     },
+    /// The broker is cut off from its journal, so that what it sends may be old. If there are other addresses, the
+    /// client looks for a broker that is not, and goes there. A [`Fresh`](ConnectionEvent::Fresh) ends it, or a
+    /// [`Disconnected`](ConnectionEvent::Disconnected).
+    Stale {
+        /// Since when, in microseconds since the UNIX epoch.
+        since: u64,
+    },
+    /// The broker is not cut off any more, or another one that is not has taken over.
+    Fresh,
     /// The broker has accepted the token, or what this client may has changed.
     Authenticated(Authenticated),
     /// There is no token to renew the connection's with ([`Token`](crate::Token)). It is asked for again, and the
@@ -65,17 +78,18 @@ pub enum ConnectionEvent {
 }
 
 /// A receiver of [`ConnectionEvent`]s. It first yields the [`Connected`](ConnectionEvent::Connected) of the current
-/// connection, if there is one, then everything that happens after the receiver was made.
+/// connection, if there is one, and the [`Stale`](ConnectionEvent::Stale) of its broker, if it is stale; then everything
+/// that happens after the receiver was made.
 #[derive(Debug)]
 pub struct ConnectionEvents {
-    pub(crate) current: Option<ConnectionEvent>,
+    pub(crate) current: VecDeque<ConnectionEvent>,
     pub(crate) events: broadcast::Receiver<ConnectionEvent>,
 }
 
 impl ConnectionEvents {
     /// Returns the next event, or `None` when the client is over and all events have been read. Safe to cancel.
     pub async fn next(&mut self) -> Option<ConnectionEvent> {
-        if let Some(current) = self.current.take() {
+        if let Some(current) = self.current.pop_front() {
             return Some(current);
         }
         match self.events.recv().await {

@@ -18,6 +18,9 @@ pub enum ConnectError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// No address could be connected to.
+    #[error("none of the brokers can be reached: {}", .0.iter().map(one_line).collect::<Vec<_>>().join("; "))]
+    NoBroker(Vec<ConnectError>),
     /// The TCP connection failed.
     #[error("no connection to {address}")]
     Tcp {
@@ -243,4 +246,16 @@ pub struct UnacknowledgedError {
     pub kind: Option<Kind>,
     /// Why.
     pub error: PublishError,
+}
+
+/// An error and its sources in one line.
+pub(crate) fn one_line(error: impl std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        source = error.source();
+    }
+    line
 }

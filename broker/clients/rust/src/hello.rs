@@ -22,6 +22,11 @@ impl Hello {
     pub(crate) fn knows_tokens(&self) -> bool {
         self.features.iter().any(|feature| feature == "auth")
     }
+
+    /// Whether it takes nobody without one.
+    pub(crate) fn needs_token(&self) -> bool {
+        self.auth.as_deref() == Some("required")
+    }
 }
 
 /// The limits in a [`Hello`].

@@ -37,7 +37,9 @@
 //! | module | what it is |
 //! |---|---|
 //! | `client`, `subscription`, `handle` | what a program holds and calls |
-//! | `driver`, `reconnect`, `run` | one connection after the other |
+//! | `driver`, `run`, `renewal` | one connection after the other |
+//! | `elsewhere`, `probe` | a better broker at another address |
+//! | `course`, `addresses`, `reconnect` | whether, where and when the next attempt is made; no I/O |
 //! | `book` | requests without an answer, subscriptions, topics; no I/O |
 //! | `transport` | one WebSocket connection |
 //! | `shared`, `outbox` | what the program's calls and the connection's task share |
@@ -73,6 +75,13 @@
 //! - **A lost connection is replaced**, soon if everything had been restored on it, and more and more slowly if
 //!   connections do not last. The client ends for good only if every further attempt would end the same way: see
 //!   [`ClosedReason`].
+//! - **Several addresses** ([`Options::any_of`]) are those of brokers that serve the same topics from one journal. An
+//!   address that fails is followed by the next at once, and everything continues there as it would have at the first;
+//!   there is a wait only when all have failed in a row, or when a broker asked for one. A broker that is cut off from
+//!   its journal says that what it sends may be old ([`ConnectionEvent::Stale`]). Then the client tries each other
+//!   address once, beside the connection that it has. The first broker that is not stale takes over; if all are, the
+//!   client stays. It looks elsewhere in the same way when its broker is about to stop. A broker without the same
+//!   journal has topics of its own: they begin anew, with [`Start::Reset`] and another epoch.
 //! - **A token** ([`Options::token`]) is asked for before every attempt to connect, and again when the broker says that it
 //!   ends soon; a renewal interrupts nothing. It is the first message of a connection, in one flight with what is
 //!   restored, and only to a broker that knows tokens; publishes wait for the answer to it. A refused token is asked for
@@ -86,6 +95,7 @@
 //! - **Every queue has a bound** ([`Options`]). A full subscription queue stops the reading of the connection, so read
 //!   each subscription in a task of its own, or use one client for publishing and another for subscribing.
 
+mod addresses;
 mod authenticated;
 mod backoff;
 mod batch;
@@ -93,16 +103,20 @@ mod book;
 mod client;
 mod connection_event;
 mod continuity;
+mod course;
 mod data;
 mod driver;
+mod elsewhere;
 mod error;
 mod event;
 mod handle;
 mod hello;
 mod options;
 mod outbox;
+mod probe;
 mod publish;
 mod reconnect;
+mod renewal;
 mod request;
 mod run;
 mod shared;

@@ -10,6 +10,18 @@ pub struct Options {
     /// The broker's WebSocket endpoint, such as `ws://127.0.0.1:9000/v1/ws` or `wss://md.example`. The default path is
     /// `/v1/ws`. `https` and `http` mean `wss` and `ws`.
     pub url: String,
+    /// The endpoints of other brokers that serve the same topics from the same journal. An address that fails is
+    /// followed by the next at once; only when all have failed in a row does the client wait. It also goes to another
+    /// one that is not stale when its broker is ([`ConnectionEvent::Stale`](crate::ConnectionEvent::Stale)), and when
+    /// its broker stops.
+    pub other_urls: Vec<String>,
+    /// Whether this client goes through the addresses in a random order of its own, so that clients spread over the
+    /// brokers. Otherwise it begins with `url`.
+    pub shuffle: bool,
+    /// The longest time until the client looks at the other addresses because its broker is stale or about to stop, in
+    /// milliseconds. The time is random: a journal that is away concerns all brokers and their clients at once, and is
+    /// mostly back soon.
+    pub look_within_ms: u64,
     /// Who the client is. By default it is anonymous.
     pub token: Token,
     /// The certificates for `wss://`, beside those of the platform.
@@ -44,12 +56,35 @@ impl Options {
     pub fn new(url: impl Into<String>) -> Options {
         Options { url: url.into(), ..Options::default() }
     }
+
+    /// The defaults, for brokers that serve the same topics from the same journal. Without any, connecting fails.
+    ///
+    /// ```
+    /// use broker_client::Options;
+    ///
+    /// let options = Options::any_of(["wss://md-1.example", "wss://md-2.example"]);
+    /// assert_eq!(options, Options::new("wss://md-1.example").also("wss://md-2.example"));
+    /// ```
+    pub fn any_of(urls: impl IntoIterator<Item = impl Into<String>>) -> Options {
+        let mut urls = urls.into_iter().map(Into::into);
+        Options { url: urls.next().unwrap_or_default(), other_urls: urls.collect(), ..Options::default() }
+    }
+
+    /// Adds the URL of another broker that serves the same topics from the same journal.
+    #[must_use]
+    pub fn also(mut self, url: impl Into<String>) -> Options {
+        self.other_urls.push(url.into());
+        self
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
         Options {
             url: "ws://127.0.0.1:9000/v1/ws".to_owned(),
+            other_urls: Vec::new(),
+            shuffle: true,
+            look_within_ms: 2_000,
             token: Token::none(),
             tls: Tls::default(),
             backoff: Backoff::default(),

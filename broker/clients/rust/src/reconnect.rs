@@ -5,6 +5,7 @@ use std::time::Duration;
 use broker_protocol::CloseReason;
 
 use crate::backoff::Backoff;
+use crate::error::ConnectError;
 
 /// What follows the end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,18 @@ pub(crate) fn after(code: Option<u16>) -> Next {
         Some(CloseReason::Unauthenticated) => Next::WithAnotherToken,
         // From a proxy (1012, 1013, 1014), or of a later version of the protocol: users expect a reconnect.
         None => Next::Soon,
+    }
+}
+
+/// The HTTP status that refuses a handshake without a valid token.
+const UNAUTHORIZED: u16 = 401;
+
+/// Whether the broker refused an attempt because of its token.
+pub(crate) fn is_about_token(error: &ConnectError) -> bool {
+    match error {
+        ConnectError::Refused { status, .. } => *status == UNAUTHORIZED,
+        ConnectError::Closed { code, .. } => *code == CloseReason::Unauthenticated.code(),
+        _ => false,
     }
 }
 
@@ -80,7 +93,8 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     /// Records that a connection ended: whether everything was restored on it, and how long it existed.
-    pub(crate) fn ended(&mut self, restored: bool, lifetime: Duration, backoff: &Backoff) {
+    /// Returns whether it lasted.
+    pub(crate) fn ended(&mut self, restored: bool, lifetime: Duration, backoff: &Backoff) -> bool {
         let lasted = lifetime >= Duration::from_millis(backoff.max_ms);
         if restored || lasted {
             self.failed = 0;
@@ -90,6 +104,7 @@ impl Attempts {
             (false, true) => self.brief = self.brief.saturating_add(1),
             (false, false) => {}
         }
+        lasted
     }
 
     /// Records that an attempt begins.

@@ -4,7 +4,6 @@
 //! is only dropped together with its connection.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -15,7 +14,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use crate::book::{Book, Delivery};
-use crate::connection_event::ConnectionEvent;
+use crate::course::Asked;
+use crate::elsewhere::{Better, Signs};
+use crate::renewal::renew;
 use crate::shared::Shared;
 use crate::sync::lock;
 use crate::transport::{Broken, Connection, Frames, Reader, Received, Writer, utf8};
@@ -23,6 +24,9 @@ use crate::wire::incoming::{self, Incoming};
 
 /// How long the broker may take to accept our close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The reason of a `goaway` that concerns only the broker that sends it.
+const SHUTDOWN: &str = "shutdown";
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +36,16 @@ pub(crate) struct End {
     pub(crate) code: Option<u16>,
     /// The code and reason of the close frame to send before the connection ends.
     close_frame: Option<(u16, String)>,
-    /// The wait that `goaway` asked for.
-    pub(crate) after_ms: Option<u64>,
+    /// The wait that `goaway` asked for, or the refusal of a token.
+    pub(crate) asked: Asked,
+}
+
+/// What became of a connection.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Ended(End),
+    /// It was left for another one.
+    Left(Box<Better>),
 }
 
 /// What the reading loop passes to the writing loop.
@@ -49,39 +61,55 @@ struct Control {
 #[derive(Debug, Default)]
 struct Urgent {
     /// The wait that `goaway` asked for.
-    after_ms: Option<u64>,
+    asked: Asked,
     /// The payload of the last ping: of several, only the last needs an answer (RFC 6455 §5.5.3).
     pong: Option<Vec<u8>>,
     close: Option<(u16, String)>,
 }
 
-/// Runs a connection until it ends. `deliveries` has the events of the last connection that are still to be delivered,
+/// Runs a connection until it ends, or until `better` is there. What speaks against its broker goes to `signs`.
+/// `deliveries` has the events of the last connection that are still to be delivered,
 /// and then those of this one: the book counts them as received, and resumes after them.
 pub(crate) async fn run(
     shared: &Shared,
     book: &Mutex<Book>,
     connection: Connection,
     deliveries: &mut VecDeque<Delivery>,
-) -> End {
+    signs: &Signs,
+    better: impl Future<Output = Better>,
+) -> Outcome {
     let control = Control::default();
+    if connection.reauth {
+        control.token_wanted.notify_one();
+    }
     let heartbeat = Duration::from_millis(connection.hello.heartbeat_ms.clamp(100, 86_400_000));
     let write = write(shared, book, connection.writer, &control, heartbeat);
     tokio::pin!(write);
-    let (mut end, may_write) = tokio::select! {
-        end = read(shared, book, connection.reader, &control, deliveries) => (end, true),
-        end = &mut write => (end, false),
-        end = renew(shared, book, &control) => match end {},
+    let outcome = tokio::select! {
+        end = read(shared, book, connection.reader, &control, signs, deliveries) => Outcome::Ended(end),
+        mut end = &mut write => {
+            end.asked = control.lock().asked;
+            return Outcome::Ended(end);
+        }
+        end = renew(shared, book, &control.token_wanted) => match end {},
+        better = better => Outcome::Left(Box::new(better)),
     };
-    end.after_ms = end.after_ms.or(control.lock().after_ms);
-    if !may_write {
-        return end;
-    }
-    if let Some(close_frame) = end.close_frame.clone() {
+    let (outcome, close_frame) = match outcome {
+        Outcome::Ended(mut end) => {
+            if end.asked == Asked::Nothing {
+                end.asked = control.lock().asked;
+            }
+            let close_frame = end.close_frame.clone();
+            (Outcome::Ended(end), close_frame)
+        }
+        left @ Outcome::Left(_) => (left, Some((1000, String::new()))),
+    };
+    if let Some(close_frame) = close_frame {
         control.lock().close = Some(close_frame);
         shared.outbox.wake();
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, write).await;
     }
-    end
+    outcome
 }
 
 async fn read(
@@ -89,6 +117,7 @@ async fn read(
     book: &Mutex<Book>,
     mut reader: Reader,
     control: &Control,
+    signs: &Signs,
     deliveries: &mut VecDeque<Delivery>,
 ) -> End {
     let mut taken = Vec::new();
@@ -105,11 +134,11 @@ async fn read(
                 // A frame may not carry 1005, which means that there was no code.
                 let close_frame = Some((if code == 1005 { 1000 } else { code }, String::new()));
                 let reason = if reason.is_empty() { "the broker closed the connection".to_owned() } else { reason };
-                return End { reason, code: Some(code), close_frame, after_ms: None };
+                return End { reason, code: Some(code), close_frame, asked: Asked::Nothing };
             }
             Err(broken) => return End::broken(broken),
         };
-        let result = take(&bytes, shared, book, &mut taken, control);
+        let result = take(&bytes, shared, book, &mut taken, (control, signs));
         deliveries.extend(taken.drain(..));
         match result {
             Ok(false) => {}
@@ -131,11 +160,22 @@ fn take(
     shared: &Shared,
     book: &Mutex<Book>,
     deliveries: &mut Vec<Delivery>,
-    control: &Control,
+    (control, signs): (&Control, &Signs),
 ) -> Result<bool, Broken> {
     let read = incoming::read(utf8(bytes)?, |message| {
-        if let Incoming::GoAway { after_ms: asked, .. } = &message {
-            control.lock().after_ms = Some(*asked);
+        let within_ms = shared.options.look_within_ms;
+        match &message {
+            Incoming::GoAway { reason, after_ms } if reason == SHUTDOWN => {
+                control.lock().asked = Asked::Stops { after_ms: *after_ms };
+                signs.leaving(within_ms.min(after_ms / 2));
+            }
+            Incoming::GoAway { after_ms, .. } => control.lock().asked = Asked::Wait { after_ms: *after_ms },
+            Incoming::Stale { since } if shared.stale(*since) => signs.stale(within_ms),
+            Incoming::Fresh => {
+                shared.fresh();
+                signs.fresh();
+            }
+            _ => {}
         }
         let mut book = lock(book);
         book.receive(message, shared, deliveries).map(|()| book.takes_another_token())
@@ -170,37 +210,6 @@ async fn deliver(shared: &Shared, control: &Control, deliveries: &mut VecDeque<D
             }
         }
         control.blocked.store(false, Ordering::Relaxed);
-    }
-}
-
-/// Asks for another token whenever one is wanted, and sends it. A failing function is asked again after growing waits.
-async fn renew(shared: &Shared, book: &Mutex<Book>, control: &Control) -> Infallible {
-    loop {
-        control.token_wanted.notified().await;
-        let asked_ms = lock(book).takes_renewal_wait_ms();
-        if let Some(asked_ms) = asked_ms {
-            tokio::time::sleep(Duration::from_millis(shared.options.backoff.delay_after_ms(asked_ms, rand::random())))
-                .await;
-        }
-        let mut attempt = 0;
-        while shared.options.token.can_change() {
-            match shared.ask_token().await {
-                Ok(Some(token)) => {
-                    lock(book).renew(token);
-                    shared.outbox.wake();
-                    break;
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    let wait_ms = shared.options.backoff.delay_ms(attempt, rand::random());
-                    if attempt == 0 {
-                        shared.report(ConnectionEvent::TokenFailed { reason: error.to_string(), retry_ms: wait_ms });
-                    }
-                    attempt += 1;
-                    tokio::time::sleep(Duration::from_millis(wait_ms)).await;
-                }
-            }
-        }
     }
 }
 
@@ -250,12 +259,12 @@ async fn write(shared: &Shared, book: &Mutex<Book>, mut writer: Writer, control:
             continue;
         }
         if let Err(error) = writer.write_all(frames.bytes()).await {
-            return End { reason: error.to_string(), code: None, close_frame: None, after_ms: None };
+            return End { reason: error.to_string(), code: None, close_frame: None, asked: Asked::Nothing };
         }
         frames.clear();
         if last {
             let _ = writer.shutdown().await;
-            return End { reason: String::new(), code: None, close_frame: None, after_ms: None };
+            return End { reason: String::new(), code: None, close_frame: None, asked: Asked::Nothing };
         }
     }
 }
@@ -271,7 +280,8 @@ async fn until(at: Option<Instant>) {
 impl End {
     fn broken(broken: Broken) -> End {
         let close_frame = broken.close_code.map(|code| (code, broken.reason.clone()));
-        End { reason: broken.reason, code: broken.as_code, close_frame, after_ms: broken.after_ms }
+        let asked = broken.after_ms.map_or(Asked::Nothing, |after_ms| Asked::Wait { after_ms });
+        End { reason: broken.reason, code: broken.as_code, close_frame, asked }
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) outbox: Outbox,
     counters: [AtomicU64; 4],
     hello: Mutex<Arc<Hello>>,
+    url: Mutex<Arc<str>>,
     authenticated: Mutex<Option<Arc<Authenticated>>>,
     /// The last token, so that no text shows it.
     token: Mutex<Option<Secret>>,
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
 struct Watchers {
     /// The `Connected` of the current connection. A new receiver gets it first.
     current: Option<ConnectionEvent>,
+    /// Since when the broker of the current connection is stale, if it is. A new receiver gets it second.
+    stale_since: Option<u64>,
     /// `None` once the client is over, so that receivers end.
     events: Option<broadcast::Sender<ConnectionEvent>>,
 }
@@ -53,7 +56,7 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Connections that replaced a lost one.
+    /// Connections that replaced a lost one, or one that was left for a better broker.
     pub reconnects: u64,
     /// Violations of continuity.
     pub violations: u64,
@@ -73,7 +76,8 @@ pub(crate) enum Count {
 }
 
 impl Shared {
-    pub(crate) fn new(options: Options, hello: Hello) -> Shared {
+    /// `hello` is that of the first connection, `url` its address.
+    pub(crate) fn new(options: Options, hello: Hello, url: &str) -> Shared {
         let current = ConnectionEvent::Connected { session: hello.session.clone(), resumed: false };
         let events = Some(broadcast::channel(EVENTS_KEPT).0);
         Shared {
@@ -81,9 +85,10 @@ impl Shared {
             options,
             counters: Default::default(),
             hello: Mutex::new(Arc::new(hello)),
+            url: Mutex::new(url.into()),
             authenticated: Mutex::default(),
             token: Mutex::default(),
-            watchers: Mutex::new(Watchers { current: Some(current), events }),
+            watchers: Mutex::new(Watchers { current: Some(current), stale_since: None, events }),
             phase: watch::Sender::new(Phase::Open),
             subscriptions: AtomicU64::new(0),
         }
@@ -93,8 +98,14 @@ impl Shared {
         lock(&self.hello).clone()
     }
 
-    pub(crate) fn set_hello(&self, hello: Hello) {
+    pub(crate) fn url(&self) -> Arc<str> {
+        lock(&self.url).clone()
+    }
+
+    /// Records the `hello` of another connection, and its address.
+    pub(crate) fn set_hello(&self, hello: Hello, url: &str) {
         *lock(&self.hello) = Arc::new(hello);
+        *lock(&self.url) = url.into();
     }
 
     pub(crate) fn authenticated(&self) -> Option<Arc<Authenticated>> {
@@ -146,12 +157,36 @@ impl Shared {
         let mut watchers = self.watchers();
         match &event {
             ConnectionEvent::Connected { .. } => watchers.current = Some(event.clone()),
-            ConnectionEvent::Disconnected { .. } | ConnectionEvent::Closed(_) => watchers.current = None,
+            ConnectionEvent::Disconnected { .. } | ConnectionEvent::Closed(_) => {
+                (watchers.current, watchers.stale_since) = (None, None);
+            }
+            ConnectionEvent::Stale { since } => watchers.stale_since = Some(*since),
+            ConnectionEvent::Fresh => watchers.stale_since = None,
             _ => {}
         }
         if let Some(events) = &watchers.events {
             // An error only means that there are no receivers.
             let _ = events.send(event);
+        }
+    }
+
+    pub(crate) fn is_stale(&self) -> bool {
+        self.watchers().stale_since.is_some()
+    }
+
+    /// Records that the broker is stale. Returns whether that is news.
+    pub(crate) fn stale(&self, since: u64) -> bool {
+        let is_news = !self.is_stale();
+        if is_news {
+            self.report(ConnectionEvent::Stale { since });
+        }
+        is_news
+    }
+
+    /// Records that the broker is not stale.
+    pub(crate) fn fresh(&self) {
+        if self.is_stale() {
+            self.report(ConnectionEvent::Fresh);
         }
     }
 
@@ -161,7 +196,8 @@ impl Shared {
             Some(events) => events.subscribe(),
             None => broadcast::channel(1).1,
         };
-        ConnectionEvents { current: watchers.current.clone(), events }
+        let stale = watchers.stale_since.map(|since| ConnectionEvent::Stale { since });
+        ConnectionEvents { current: watchers.current.clone().into_iter().chain(stale).collect(), events }
     }
 
     fn watchers(&self) -> MutexGuard<'_, Watchers> {

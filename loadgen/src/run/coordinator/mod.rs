@@ -153,7 +153,7 @@ pub(crate) fn run(setup: &Setup, watch: &mut Watch) -> anyhow::Result<Measured> 
         bail!(
             "no subscriber could connect to {}: {}. Check the server's address and path (--target) and its protocol \
              (--protocol)",
-            setup.target.address,
+            setup.target.names(),
             reasons.join("; ")
         );
     }

@@ -47,12 +47,13 @@ impl Line {
     /// Connects, and waits until that is done.
     pub(super) fn connect(number: usize, target: &Target, path: &str, protocol: &Protocol) -> Result<Self, String> {
         let text = |error: std::io::Error| error.to_string();
-        let socket = connector::connect(target.address, None).map_err(text)?;
-        let mut socket = Wire::new(socket, target.tls.as_ref())?;
+        let endpoint = target.of_publisher(number);
+        let socket = connector::connect(endpoint.address, None).map_err(text)?;
+        let mut socket = Wire::new(socket, endpoint.tls.as_ref())?;
         // The wait has the same bound as for subscribers.
         socket.wait(Some(Duration::from_nanos(HANDSHAKE_NS))).map_err(text)?;
         let token = target.token.of(number as u32)?;
-        let request = connector::request(&target.authority, path, protocol.subprotocol(), token.as_deref());
+        let request = connector::request(&endpoint.authority, path, protocol.subprotocol(), token.as_deref());
         socket.write_all(&request).map_err(text)?;
         let mut input = Vec::new();
         let len = loop {

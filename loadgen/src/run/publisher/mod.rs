@@ -66,11 +66,13 @@ impl Publisher {
         let by_path = protocol.publishes_by_path();
         let names: Vec<String> = plan.topics.iter().map(|name| protocol.spelled(name)).collect();
         let lines = if by_path { names.len() } else { scenario.publish.publishers as usize };
-        let path = target.path.as_deref().unwrap_or(protocol.default_path());
-        let lines = (0..lines)
-            .map(|index| Line::connect(index, target, &protocol.publisher_path(path, &names[index]), protocol))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| format!("a publisher could not connect to {}: {error}", target.address))?;
+        let line = |index: usize| {
+            let endpoint = target.of_publisher(index);
+            let path = endpoint.path.as_deref().unwrap_or(protocol.default_path());
+            Line::connect(index, target, &protocol.publisher_path(path, &names[index]), protocol)
+                .map_err(|error| format!("a publisher could not connect to {}: {error}", endpoint.address))
+        };
+        let lines = (0..lines).map(line).collect::<Result<Vec<_>, _>>()?;
         let mut followers = vec![0; names.len()];
         for subscriber in 0..scenario.subscribers.count {
             plan.topics_of(subscriber).into_iter().for_each(|topic| followers[topic as usize] += 1);

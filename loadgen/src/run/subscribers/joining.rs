@@ -30,11 +30,12 @@ impl Subscribers {
         conn.rest().begun_ns = now_ns;
         conn.state = State::Connecting;
         let target = &self.part.target;
-        let socket = match connector::connect(target.address, target.source(conn.number)) {
+        let endpoint = target.of_subscriber(conn.number);
+        let socket = match connector::connect(endpoint.address, target.source(conn.number)) {
             Ok(socket) => socket,
             Err(error) => return self.end(index, &error.to_string()),
         };
-        let socket = match Wire::new(socket, target.tls.as_ref()) {
+        let socket = match Wire::new(socket, endpoint.tls.as_ref()) {
             Ok(socket) => socket,
             Err(error) => return self.end(index, &error),
         };
@@ -56,13 +57,15 @@ impl Subscribers {
         let names = self.names(index);
         let (target, protocol) = (&self.part.target, &self.part.protocol);
         let entries: Vec<Entry<'_>> = names.iter().map(|name| Entry { name, has: None }).collect();
-        let path = target.path.as_deref().unwrap_or(protocol.default_path());
+        let number = self.conns[index as usize].number;
+        let endpoint = target.of_subscriber(number);
+        let path = endpoint.path.as_deref().unwrap_or(protocol.default_path());
         let path = protocol.subscriber_path(path, &entries);
-        let token = match target.token.of(self.conns[index as usize].number) {
+        let token = match target.token.of(number) {
             Ok(token) => token,
             Err(error) => return self.end(index, &error),
         };
-        let request = connector::request(&target.authority, &path, protocol.subprotocol(), token.as_deref());
+        let request = connector::request(&endpoint.authority, &path, protocol.subprotocol(), token.as_deref());
         self.write(index, &request);
     }
 

@@ -71,7 +71,8 @@ impl Book {
         self.first.push_back(Request::Authenticate { token, renews: true });
     }
 
-    pub(super) fn authenticated(&mut self, who: Authenticated, shared: &Shared) {
+    /// Records whom the broker takes this connection for.
+    pub(crate) fn authenticated(&mut self, who: Authenticated, shared: &Shared) {
         self.authentication.accepted = true;
         self.authentication.waits = false;
         self.authentication.refused = 0;

@@ -106,6 +106,7 @@ pub(crate) struct Book {
 
 impl Book {
     /// Begins a connection: sends the token, and asks again for everything that is subscribed in the same flight.
+    /// A connection that is authenticated already has no token to send.
     pub(crate) fn connected(&mut self, limits: Limits, token: Option<Secret>) {
         self.limits = limits;
         self.without_positions = false;

@@ -51,6 +51,7 @@ impl Book {
                 self.wants_another_token();
                 Ok(())
             }
+            Incoming::Stale { .. } | Incoming::Fresh => Ok(()),
             Incoming::Heartbeat | Incoming::Unknown | Incoming::Hello(_) => Ok(()),
             answer => self.answer(answer, shared, &mut addressed, out),
         };

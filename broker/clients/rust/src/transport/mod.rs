@@ -16,6 +16,7 @@ mod tls;
 
 use std::time::Duration;
 
+use crate::authenticated::Authenticated;
 use crate::error::ConnectError;
 use crate::hello::Hello;
 use crate::options::Options;
@@ -24,6 +25,7 @@ use crate::wire::incoming::{self, Incoming};
 
 pub(crate) use reader::{Broken, Reader, Received, fault, utf8};
 pub(crate) use tls::Connector;
+pub(crate) use url::Target;
 pub(crate) use wire::Writer;
 pub(crate) use writer::Frames;
 
@@ -35,19 +37,26 @@ pub(crate) struct Connection {
     pub(crate) writer: Writer,
     /// The token to authenticate it with, if the broker knows tokens.
     pub(crate) token: Option<Secret>,
+    /// Whom the broker takes it for, if it was authenticated before it was used.
+    pub(crate) authenticated: Option<Authenticated>,
+    /// The broker said before it was used that the token ends soon.
+    pub(crate) reauth: bool,
 }
 
 /// Asks for the token, connects, upgrades and reads `hello`, all within `connect_timeout_ms`.
-pub(crate) async fn connect(options: &Options, connector: &Connector) -> Result<Connection, ConnectError> {
-    let target = url::Target::parse(&options.url)?;
+pub(crate) async fn connect(
+    target: &Target,
+    options: &Options,
+    connector: &Connector,
+) -> Result<Connection, ConnectError> {
     let timeout_ms = options.connect_timeout_ms;
-    match tokio::time::timeout(Duration::from_millis(timeout_ms), greet(&target, options, connector)).await {
+    match tokio::time::timeout(Duration::from_millis(timeout_ms), greet(target, options, connector)).await {
         Ok(connected) => connected,
-        Err(_) => Err(ConnectError::Timeout { address: target.address, timeout_ms }),
+        Err(_) => Err(ConnectError::Timeout { address: target.address.clone(), timeout_ms }),
     }
 }
 
-async fn greet(target: &url::Target, options: &Options, connector: &Connector) -> Result<Connection, ConnectError> {
+async fn greet(target: &Target, options: &Options, connector: &Connector) -> Result<Connection, ConnectError> {
     let token = options
         .token
         .ask()
@@ -78,7 +87,7 @@ async fn greet(target: &url::Target, options: &Options, connector: &Connector) -
     reader.set_message_bytes_max(message_bytes_max(&hello, options));
     reader.set_silence_ms_max(silence_ms_max(&hello));
     let token = token.filter(|_| hello.knows_tokens());
-    Ok(Connection { hello, reader, writer, token })
+    Ok(Connection { hello, reader, writer, token, authenticated: None, reauth: false })
 }
 
 /// The longest message that this broker has a reason to send: an image and its envelope, or a list of everything that a

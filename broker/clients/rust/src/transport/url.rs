@@ -6,7 +6,9 @@ use crate::error::ConnectError;
 
 /// A broker's endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(crate) struct Target {
+    /// As the program gave it.
+    pub(crate) url: String,
     /// For the TCP connection, so without the brackets of an IPv6 address.
     pub(super) host: String,
     pub(super) port: u16,
@@ -14,7 +16,7 @@ pub(super) struct Target {
     /// Path and query.
     pub(super) path: String,
     /// `host:port`, as in the `Host` header and in errors.
-    pub(super) address: String,
+    pub(crate) address: String,
 }
 
 const WS_PORT: u16 = 80;
@@ -22,8 +24,17 @@ const WSS_PORT: u16 = 443;
 const PATH: &str = "/v1/ws";
 
 impl Target {
-    pub(super) fn parse(url: &str) -> Result<Target, ConnectError> {
+    /// Whether both name the same endpoint, however they are written.
+    pub(crate) fn is_same_endpoint(&self, other: &Target) -> bool {
+        let endpoint = |target: &Target| (target.tls, target.address.to_ascii_lowercase(), target.path.clone());
+        endpoint(self) == endpoint(other)
+    }
+
+    pub(crate) fn parse(url: &str) -> Result<Target, ConnectError> {
         let wrong = |why: &'static str| ConnectError::Url { url: url.to_owned(), why };
+        if url.is_empty() {
+            return Err(wrong("it is empty: give at least one address, such as ws://127.0.0.1:9000"));
+        }
         let uri: Uri = url.parse().map_err(|_| wrong("it is not a URL"))?;
         let tls = match uri.scheme_str() {
             Some("ws" | "http") => false,
@@ -53,7 +64,7 @@ impl Target {
             None | Some("" | "/") => PATH.to_owned(),
             Some(path) => path.to_owned(),
         };
-        Ok(Target { host, port, tls, path, address: format!("{}:{port}", authority.host()) })
+        Ok(Target { url: url.to_owned(), host, port, tls, path, address: format!("{}:{port}", authority.host()) })
     }
 }
 
@@ -86,7 +97,7 @@ mod tests {
             ("ws://user:secret@broker:9000", "user"),
             ("ws://broker:99999", "port"),
             ("not a url", "not a URL"),
-            ("", "not a URL"),
+            ("", "at least one address"),
         ] {
             let error = Target::parse(url).expect_err(url).to_string();
             assert!(error.contains(why), "{url}: {error}");

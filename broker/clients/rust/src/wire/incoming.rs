@@ -102,6 +102,12 @@ pub(crate) enum Incoming<'a> {
     },
     /// The token ends soon.
     Reauth,
+    /// The broker is cut off from its journal since then: what it sends may be old.
+    Stale {
+        since: u64,
+    },
+    /// It is not any more.
+    Fresh,
     GoAway {
         reason: String,
         after_ms: u64,
@@ -144,7 +150,7 @@ pub(crate) fn read<R>(text: &str, take: impl FnOnce(Incoming<'_>) -> R) -> Resul
     Ok(take(interpret(&message, text)?))
 }
 
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 21] = [
     "hello",
     "subscribed",
     "ready",
@@ -164,6 +170,8 @@ const KNOWN: [&str; 19] = [
     "goaway",
     "authenticated",
     "reauth",
+    "stale",
+    "fresh",
 ];
 
 fn interpret<'m>(message: &'m Message<'_>, text: &str) -> Result<Incoming<'m>, Malformed> {
@@ -245,12 +253,14 @@ fn interpret<'m>(message: &'m Message<'_>, text: &str) -> Result<Incoming<'m>, M
         "error" => {
             let (code, message_text) = code(text_of("error", "code", &message.code)?, message.message.as_deref());
             let retry = message.retry.unwrap_or(code.retry());
-            let RareRow { retry_ms, pattern } = rare(text)?;
+            let RareRow { retry_ms, pattern, .. } = rare(text)?;
             let entry = message.topic.as_deref().or(pattern.as_deref()).map(str::to_owned);
             Incoming::Error { id, code, message: message_text, retry, retry_ms, entry }
         }
         "authenticated" => Incoming::Authenticated { id, who: serde_json::from_str(text)? },
         "reauth" => Incoming::Reauth,
+        "stale" => Incoming::Stale { since: given("stale", "since", rare(text)?.since)? },
+        "fresh" => Incoming::Fresh,
         "goaway" => Incoming::GoAway {
             reason: message.reason.as_deref().unwrap_or("").to_owned(),
             after_ms: message.after_ms.unwrap_or(0),

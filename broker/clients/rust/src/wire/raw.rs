@@ -184,6 +184,7 @@ pub(super) struct RejectedRow<'a> {
 #[derive(Deserialize)]
 pub(super) struct RareRow<'a> {
     pub(super) retry_ms: Option<u64>,
+    pub(super) since: Option<u64>,
     #[serde(borrow, default)]
     pub(super) pattern: Option<Text<'a>>,
 }

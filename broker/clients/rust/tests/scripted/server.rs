@@ -53,6 +53,25 @@ impl Server {
         Options { backoff: Backoff { first_ms: 1, max_ms: 20, jitter: 0.5 }, ..Options::new(&self.url) }
     }
 
+    /// Options for a client of these brokers, which tries them in this order and looks at the others at once.
+    pub(crate) fn options_of(servers: &[&Server]) -> Options {
+        let options = Options::any_of(servers.iter().map(|server| &server.url));
+        Options { shuffle: false, look_within_ms: 0, backoff: servers[0].options().backoff, ..options }
+    }
+
+    /// Checks that no connection waits to be accepted: the next one is that of this call.
+    pub(crate) async fn expect_no_connection(&self) {
+        let address = self.listener.local_addr().unwrap();
+        let (ours, (_, from)) =
+            tokio::join!(TcpStream::connect(address), async { self.listener.accept().await.unwrap() });
+        assert_eq!(from, ours.unwrap().local_addr().unwrap(), "a connection came");
+    }
+
+    /// An address at which nothing listens.
+    pub(crate) async fn nowhere() -> String {
+        Server::bind().await.url
+    }
+
     /// A client and the broker's end of its first connection.
     pub(crate) async fn connect(&self, options: Options, hello: &str) -> (Client, Peer) {
         let (client, peer) = soon(async { tokio::join!(Client::connect_with(options), self.accept(hello)) }).await;
@@ -193,6 +212,13 @@ impl Peer {
     pub(crate) async fn subscribed(&mut self, id: &Value, topics: &[String]) {
         let topics = topics.join(",");
         self.send(&format!(r#"{{"op":"subscribed","id":{id},"topics":[{topics}],"patterns":[],"errors":[]}}"#)).await;
+    }
+
+    /// Answers the next message, which has to be a ping.
+    pub(crate) async fn pong(&mut self) {
+        let ping = self.next().await;
+        assert_eq!(ping["op"], "ping", "{ping}");
+        self.send(&format!(r#"{{"op":"pong","id":{},"ts":1}}"#, ping["id"])).await;
     }
 
     pub(crate) async fn update(&mut self, topic: &str, seq: u64) {

@@ -112,6 +112,30 @@ async fn a_broker_with_a_certificate_of_the_file_is_connected_to_and_reconnected
 }
 
 #[tokio::test]
+async fn each_of_several_addresses_has_a_connection_with_tls() {
+    let (one, two, authority) = (Server::bind().await, Server::bind().await, Authority::new("several"));
+    let tls = Tls { ca_file: authority.write("ca.pem", &authority.pem), ..Tls::default() };
+    let [first, second] = [authority.front(&one, false).await, authority.front(&two, false).await];
+    let others = vec![format!("wss://localhost:{second}")];
+    let options = options(&one, "localhost", first, tls);
+    let options = Options { other_urls: others, shuffle: false, look_within_ms: 0, ..options };
+    let (client, mut peer) = one.connect(options, HELLO).await;
+    peer.send(r#"{"op":"stale","since":1}"#).await;
+    let mut other = two.accept(HELLO).await;
+    other.pong().await;
+    assert_eq!(peer.close_code().await, 1000);
+    // And back, after a loss.
+    let pinged = tokio::spawn({
+        let client = client.clone();
+        async move { client.ping().await }
+    });
+    assert_eq!(other.next().await["op"], "ping");
+    other.vanish();
+    one.accept(HELLO).await.pong().await;
+    soon(pinged).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn an_unknown_authority_a_wrong_name_and_a_wrong_file_are_told_apart() {
     let (server, authority) = (Server::bind().await, Authority::new("refused"));
     let port = authority.front(&server, false).await;

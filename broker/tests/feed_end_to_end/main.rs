@@ -8,6 +8,7 @@
 mod market;
 mod restart;
 #[path = "../client_end_to_end/running.rs"]
+#[allow(dead_code, reason = "these tests do not need all of it")]
 mod running;
 mod subscriber;
 

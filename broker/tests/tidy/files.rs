@@ -1,8 +1,10 @@
 //! Files: where they are, how long they are, and what none of them contains.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::Path;
 
-use super::tree::{code, files, sources};
+use super::tree::{code, files, read, sources};
 
 /// Everything that is at the top level, so that a newcomer sees the whole at a glance.
 const TOP: &[&str] = &[
@@ -41,9 +43,45 @@ fn no_file_is_too_long() {
     let written = [".rs", ".toml", ".md", ".cjs", ".mjs", ".js", ".py", ".sh", ".svg", ".html", ".css"];
     for name in files() {
         if written.iter().any(|ending| name.ends_with(ending)) {
-            let lines = super::tree::read(&name).lines().count();
+            let lines = read(&name).lines().count();
             assert!(lines <= LINES_MAX, "{name} has {lines} lines, at most {LINES_MAX} are agreed: one idea each");
         }
+    }
+}
+
+/// A file that was moved and left behind, or that nobody names, is not even compiled.
+#[test]
+fn every_source_is_a_module_of_something() {
+    let sources: BTreeMap<String, String> = sources().into_iter().collect();
+    // Cargo finds these by their places.
+    let roots = ["lib.rs", "main.rs", "build.rs"];
+    let root_folders = ["tests", "examples", "benches", "fuzz_targets", "bin"];
+    let by_path: Vec<&str> =
+        sources.values().flat_map(|text| text.lines()).filter(|line| line.contains("path = ")).collect();
+    for name in sources.keys() {
+        let path = Path::new(name);
+        let file = path.file_name().and_then(OsStr::to_str).unwrap();
+        let folder = path.parent().unwrap();
+        if roots.contains(&file) || file != "mod.rs" && root_folders.iter().any(|root| folder.ends_with(root)) {
+            continue;
+        }
+        let (module, above) = match file {
+            "mod.rs" => (folder.file_name().and_then(OsStr::to_str).unwrap(), folder.parent().unwrap()),
+            _ => (file.trim_end_matches(".rs"), folder),
+        };
+        let owners = ["mod.rs", "lib.rs", "main.rs"].map(|file| above.join(file));
+        let mut owners = owners.iter().cloned().chain([above.with_extension("rs")]);
+        let declared = format!("mod {module};");
+        let is_declared = owners.any(|owner| {
+            let text = sources.get(owner.to_str().unwrap());
+            text.is_some_and(|text| text.lines().map(code).any(|line| line.trim().ends_with(&declared)))
+        });
+        let ends = [format!("{file}\""), format!("{module}/{file}\"")];
+        let is_named = by_path.iter().any(|line| ends.iter().any(|end| line.contains(end.as_str())));
+        // A folder of tests has several programs, and any of them may declare it.
+        let mut beside = sources.iter().filter(|(other, _)| Path::new(other).parent() == Some(above));
+        let is_shared = beside.any(|(_, text)| text.lines().map(code).any(|line| line.trim().ends_with(&declared)));
+        assert!(is_declared || is_named || is_shared, "{name} is no module of anything: remove it, or declare it");
     }
 }
 

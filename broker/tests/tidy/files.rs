@@ -56,8 +56,10 @@ fn every_source_is_a_module_of_something() {
     // Cargo finds these by their places.
     let roots = ["lib.rs", "main.rs", "build.rs"];
     let root_folders = ["tests", "examples", "benches", "fuzz_targets", "bin"];
+    let manifests = files().into_iter().filter(|name| name.ends_with("Cargo.toml")).map(|name| read(&name));
+    let texts: Vec<String> = sources.values().cloned().chain(manifests).collect();
     let by_path: Vec<&str> =
-        sources.values().flat_map(|text| text.lines()).filter(|line| line.contains("path = ")).collect();
+        texts.iter().flat_map(|text| text.lines()).filter(|line| line.contains("path = ")).collect();
     for name in sources.keys() {
         let path = Path::new(name);
         let file = path.file_name().and_then(OsStr::to_str).unwrap();
@@ -76,7 +78,8 @@ fn every_source_is_a_module_of_something() {
             let text = sources.get(owner.to_str().unwrap());
             text.is_some_and(|text| text.lines().map(code).any(|line| line.trim().ends_with(&declared)))
         });
-        let ends = [format!("{file}\""), format!("{module}/{file}\"")];
+        let of_module = if file == "mod.rs" { format!("{module}/{file}\"") } else { format!("{file}\"") };
+        let ends = [format!("/{of_module}"), format!("\"{of_module}")];
         let is_named = by_path.iter().any(|line| ends.iter().any(|end| line.contains(end.as_str())));
         // A folder of tests has several programs, and any of them may declare it.
         let mut beside = sources.iter().filter(|(other, _)| Path::new(other).parent() == Some(above));

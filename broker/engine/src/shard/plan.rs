@@ -7,6 +7,9 @@
 //! closed      if the topic ended
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use broker_protocol::frame::Frame;
 use broker_protocol::message::{self, GapReason, Start, TopicStart};
 use broker_protocol::request::OnSlow;

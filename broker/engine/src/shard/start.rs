@@ -1,5 +1,8 @@
 //! How a subscription to a topic begins.
 
+#[cfg(test)]
+mod tests;
+
 use broker_protocol::message::Start;
 use broker_protocol::request::From;
 

@@ -1,7 +1,5 @@
 //! What the simulation does not cover: no history there is long enough for the feed to release a topic.
 
-mod start;
-
 use std::sync::Arc;
 
 use broker_protocol::data::Data;

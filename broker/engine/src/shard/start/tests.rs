@@ -5,7 +5,7 @@ use std::sync::Arc;
 use broker_protocol::frame::Frame;
 use broker_protocol::kind::Kind;
 
-use super::super::*;
+use super::*;
 use crate::feed::Feed;
 use crate::ids::Ids;
 use crate::image::Tree;

@@ -10,7 +10,7 @@ use broker_protocol::request::{Publication, Refusal};
 
 use crate::engine::{At, Command, Engine};
 use crate::epoch::carry_epoch;
-use crate::log::{Compared, Digest, Digests, Dropped, Entry, Logged, Outcome, Record, RecordError, Sessions};
+use crate::log::{Compared, Digest, Digests, Dropped, Entry, Inbound, Logged, Outcome, Record, RecordError, Sessions};
 use crate::outcome::Outcome as Applying;
 
 /// What came of a record.
@@ -122,13 +122,16 @@ impl Applied {
                 }
                 _ => None,
             };
-            let place = (self.commands + 1) * 2;
+            let place = self.next_place();
             let result = command(carried.as_ref().unwrap_or(entry), |command| {
                 engine.apply(At::place(place, logged.ts_us, mono_us), command)
             });
             engine.pass(place);
             if let Entry::Settings(settings) = entry {
                 engine.adopt_settings(settings);
+            }
+            if let Entry::Full(full) = entry {
+                engine.adopt_full(*full);
             }
             if let Entry::Generation { nonce, .. } = entry {
                 self.written_under = Some(*nonce);
@@ -137,6 +140,23 @@ impl Applied {
             done(entry, result);
         }
         Ok(Verdict::Counted(record.commands.len()))
+    }
+
+    /// Applies the next message of the log, if a program published it to the log itself.
+    ///
+    /// # Errors
+    /// Those of a publish, also for what is not valid at all: all brokers refuse it alike.
+    pub fn apply_inbound(&mut self, engine: &Engine, mono_us: u64, inbound: &Inbound<'_>) -> Result<Applying, Refusal> {
+        let place = self.next_place();
+        let at = At::place(place, inbound.ts_us, mono_us);
+        let result = inbound.update().and_then(|update| engine.apply_inbound(at, inbound.data.len(), &update));
+        engine.pass(place);
+        self.count_change(engine, inbound.topic, &result);
+        result
+    }
+
+    fn next_place(&self) -> u64 {
+        (self.commands + 1) * 2
     }
 
     /// The epoch that an entry names, as the engine's generation has it; `None` if it names none of another generation.
@@ -149,40 +169,47 @@ impl Applied {
 
     /// Counts a command, and takes what came of it into the digest.
     fn count(&mut self, engine: &Engine, entry: &Entry<'_>, result: Option<&Result<Applying, Refusal>>) {
-        let was_complete = self.is_complete();
-        self.commands += 1;
-        if !was_complete {
-            // What was skipped came to something that this broker does not know.
-            if self.is_complete() {
-                engine.end_restoring();
-                self.digests = Digests::new(self.commands);
+        if let (Entry::Publish { topic, .. } | Entry::End { topic, .. }, Some(result)) = (entry, result) {
+            return self.count_change(engine, topic, result);
+        }
+        if self.counts_in_digest(engine) {
+            if let Entry::Beat { digest: Some(digest), .. } = entry
+                && self.digests.compare(*digest) == Compared::Differs
+            {
+                self.differing += 1;
             }
+            self.digests.push("", "", 0, Outcome::Control);
+        }
+    }
+
+    /// The same for a command that changes a topic.
+    fn count_change(&mut self, engine: &Engine, topic: &str, result: &Result<Applying, Refusal>) {
+        if !self.counts_in_digest(engine) {
             return;
         }
-        match (entry, result) {
-            (_, Some(Ok(Applying::Published(done)))) => {
+        match result {
+            Ok(Applying::Published(done)) => {
                 let outcome = if done.duplicate { Outcome::Duplicate } else { Outcome::Published };
                 self.digests.push(done.topic.name(), done.topic.epoch(), done.seq, outcome);
             }
-            (_, Some(Ok(Applying::Ended(done)))) => {
+            Ok(Applying::Ended(done)) => {
                 self.digests.push(done.topic.name(), done.topic.epoch(), done.seq, Outcome::Ended);
             }
-            (Entry::Publish { topic, .. } | Entry::End { topic, .. }, Some(other)) => {
-                let outcome = match other {
-                    Err(refusal) => refused(refusal.code),
-                    Ok(_) => Outcome::NotEnded,
-                };
-                self.digests.push(topic, "", 0, outcome);
-            }
-            (entry, _) => {
-                if let Entry::Beat { digest: Some(digest), .. } = entry
-                    && self.digests.compare(*digest) == Compared::Differs
-                {
-                    self.differing += 1;
-                }
-                self.digests.push("", "", 0, Outcome::Control);
-            }
+            Ok(Applying::WentOn | Applying::Skipped) => _ = self.digests.push(topic, "", 0, Outcome::NotEnded),
+            Err(refusal) => _ = self.digests.push(topic, "", 0, refused(refusal.code)),
         }
+    }
+
+    /// Counts a command. Returns whether what came of it belongs into the digest.
+    fn counts_in_digest(&mut self, engine: &Engine) -> bool {
+        let was_complete = self.is_complete();
+        self.commands += 1;
+        // What was skipped came to something that this broker does not know.
+        if !was_complete && self.is_complete() {
+            engine.end_restoring();
+            self.digests = Digests::new(self.commands);
+        }
+        was_complete
     }
 }
 

@@ -8,17 +8,20 @@
 //! |---|---|
 //! | [`record`] | the bytes of a record: session, number, commands |
 //! | [`sessions`] | the rule by which lost, repeated and late records come out right |
+//! | [`inbound`] | updates that programs publish to the log themselves |
 //! | [`varint`] | integers of variable length, as records and checkpoints write them |
 //! | [`mod@fit`] | whether a log is the one that was read, and what of it may be cut off |
 //! | [`digest`] | digests of what the commands came to, to find brokers that disagree |
 
 pub mod digest;
 pub mod fit;
+pub mod inbound;
 pub mod record;
 pub mod sessions;
 pub mod varint;
 
 pub use digest::{Compared, Digest, Digests, Outcome};
 pub use fit::{Extent, Fit, Logged, Seen, continues, cut_before, fit};
+pub use inbound::{Full, Inbound};
 pub use record::{Entry, Flaw, Record, RecordError, RecordWriter, Rule, Settings};
 pub use sessions::{Dropped, NodeSession, RestoreError, Sessions};

@@ -57,6 +57,8 @@ pub struct NatsJournal {
     pub unready_ms: u32,
     /// Begin anew where the log is gone.
     pub recreate: bool,
+    /// Programs may publish to the log themselves.
+    pub inbound: bool,
 }
 
 /// A journal in a directory of this machine.
@@ -186,6 +188,7 @@ impl Config {
             stale_ms: self.journal_stale_ms,
             unready_ms: self.journal_unready_ms,
             recreate: self.journal_recreate,
+            inbound: self.journal_in,
         })
     }
 
@@ -328,7 +331,7 @@ mod tests {
     #[test]
     fn nothing_of_it_changes_without_a_restart() {
         let all: Vec<_> = SETTINGS.iter().filter(|setting| setting.name.starts_with("journal")).collect();
-        assert_eq!(all.len(), 20);
+        assert_eq!(all.len(), 21);
         assert!(all.iter().all(|setting| setting.group == "Journal" && setting.applies == Applies::Restart));
     }
 

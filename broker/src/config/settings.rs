@@ -344,6 +344,8 @@ settings! {
         "When nothing has come for this long, the broker is not ready. While it has no connection to NATS it is not ready either.";
     journal_recreate: bool = "false" "", Any, Restart,
         "Begins anew if the stream in NATS is gone, or does not go on where its checkpoints are: topics are lost.";
+    journal_in: bool = "false" "", Any, Restart,
+        "Gives the stream in NATS a subject under which any NATS program publishes without a broker: NAME.in.TOPIC.";
 "Delivery":
     behind_bytes: u64 = "65536" "bytes", Bytes(0, GIB), Reload(Limits),
         "A connection with more than this pending is behind: it gets the images of state topics instead of every update.";

@@ -195,6 +195,7 @@ pub(crate) fn options(config: &NatsJournal, scratch: &Path) -> Options {
         stale_ms: config.stale_ms.into(),
         unready_ms: config.unready_ms.into(),
         recreate: config.recreate,
+        inbound: config.inbound,
         scratch: scratch.into(),
         checkpoint_bytes: CHECKPOINT_BYTES,
     }

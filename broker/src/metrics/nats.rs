@@ -3,6 +3,7 @@
 use broker_engine::log::Dropped;
 use broker_journal::nats::NatsStatus;
 use broker_journal::{Status, get};
+use broker_protocol::codes::ErrorCode;
 use prometheus::proto::MetricFamily;
 
 use super::family::{counter, gauge, labelled_counter};
@@ -12,6 +13,11 @@ use super::journal::flag;
 pub(super) fn families(status: &Status, nats: &NatsStatus) -> Vec<MetricFamily> {
     let lag = get(&nats.log_end).saturating_sub(get(&status.position));
     let dropped = Dropped::ALL.iter().zip(&nats.dropped).map(|(reason, count)| (reason.as_str(), get(count) as f64));
+    let refused = ErrorCode::ALL.iter().zip(&nats.inbound_refused).map(|(code, count)| (code.as_str(), get(count)));
+    let taken = [("published", get(&nats.inbound_taken)), ("duplicate", get(&nats.inbound_duplicates))];
+    // Those that have never come are many, and most of them never do.
+    let inbound = taken.into_iter().chain(refused.filter(|(_, count)| *count > 0));
+    let inbound = inbound.map(|(result, count)| (result, count as f64));
     vec![
         flag("tickcast_journal_connected", "Whether the connections to NATS stand.", nats.is_connected()),
         flag(
@@ -43,6 +49,12 @@ pub(super) fn families(status: &Status, nats: &NatsStatus) -> Vec<MetricFamily> 
             "tickcast_journal_differing_total",
             "Digests of other brokers that differ from this one's.",
             get(&nats.differing),
+        ),
+        labelled_counter(
+            "tickcast_journal_in_total",
+            "What programs have published to the log themselves, by what came of it.",
+            "result",
+            inbound,
         ),
         counter("tickcast_journal_resent_total", "Records that were sent to NATS again.", get(&nats.resent)),
         labelled_counter(

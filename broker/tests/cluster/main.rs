@@ -14,6 +14,7 @@
 //! gone_back    an older copy of the log is put back while brokers run
 //! deleted      the log's stream is gone
 //! upgrade      servers are replaced by newer ones, one after the other
+//! programs     programs publish to the log without a broker
 //! slow         a broker that stands still disturbs no other
 //! names        two brokers with one name
 //! refusals     what a broker says that cannot start
@@ -49,6 +50,7 @@ mod node;
 mod numbered;
 mod outages;
 mod partition;
+mod programs;
 mod refusals;
 mod report;
 mod servers;

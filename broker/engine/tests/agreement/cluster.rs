@@ -6,11 +6,13 @@
 //! once and in its order, unless the broker stopped before it was in the log, or the log lost it.
 
 use broker_engine::log::{Fit, cut_before};
-use broker_engine::{Ask, Now};
+use broker_engine::{Ask, Now, Outcome};
+use broker_protocol::codes::ErrorCode;
+use broker_protocol::request::Refusal;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::commands::{Random, command};
+use crate::commands::{self, Random, command};
 use crate::log::{Log, NODES};
 use crate::node::{Checkpoint, Node};
 use crate::reader::{Reader, Way};
@@ -38,6 +40,20 @@ pub struct Met {
     pub waited: usize,
     pub unavailable: usize,
     pub reset: usize,
+    /// What programs published to the log themselves: taken, invalid, refused by a bound that is full.
+    pub inbound: [usize; 3],
+}
+
+impl Met {
+    pub fn count_inbound(&mut self, result: &Result<Outcome, Refusal>) {
+        let index = match result {
+            Ok(Outcome::Published(_)) => 0,
+            Ok(_) => return,
+            Err(refusal) if refusal.code == ErrorCode::Limit => 2,
+            Err(_) => 1,
+        };
+        self.inbound[index] += 1;
+    }
 }
 
 struct Cluster {
@@ -150,7 +166,7 @@ impl Cluster {
         let next = self.log.next() - self.random.random_range(1..=(self.log.next() - least).min(12));
         let lost = self.log.go_back(next);
         for index in 0..NODES.len() {
-            if lost.iter().any(|record| record.node == index) {
+            if lost.iter().any(|record| record.is_of(index)) {
                 self.forget(index);
                 // What was applied of it is lost, too.
                 let applied = numbers(&self.nodes[index], index);
@@ -227,7 +243,11 @@ impl Cluster {
             }
             65..100 => self.nodes[index].write(&mut self.random, &mut self.log),
             100..112 => self.nodes[index].resend(&mut self.random, &mut self.log, met),
-            112..116 => self.log.arrive(&mut self.random),
+            112..114 => self.log.arrive(&mut self.random),
+            114..116 => {
+                let (program, data) = commands::program(&mut self.random);
+                self.log.publish(&mut self.random, program, data);
+            }
             116..150 => {
                 for _ in 0..self.random.random_range(1..5) {
                     self.nodes[index].read(&self.log, &mut self.truth, met);

@@ -5,6 +5,8 @@ use broker_protocol::request::{Refusal, parse_line};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
+use crate::log::Program;
+
 #[derive(Debug)]
 pub enum Random {
     Publish(String),
@@ -79,4 +81,18 @@ pub fn command(random: &mut StdRng, seen: &[Known]) -> Random {
         }
     };
     Random::Publish(format!(r#"{{"topic":"{topic}"{kind}{source},"data":{data}}}"#))
+}
+
+/// What a program publishes to the log itself; some of it is not valid.
+pub fn program(random: &mut StdRng) -> (Program, &'static str) {
+    let topic = ["a", "A", "A.b", "A.c", "$SYS.a", "a.*"][random.random_range(0..6)];
+    let kind = [None, None, Some("event"), Some("state"), Some("patch"), Some("other")][random.random_range(0..6)];
+    let source = match random.random_range(0..3) {
+        0 => None,
+        1 => Some(("p", "-1".to_owned())),
+        _ => Some(("p", random.random_range(0..50).to_string())),
+    };
+    let long = concat!(r#"{"z":""#, "0123456789012345678901234567890123456789012345678901234567890123456789", r#""}"#);
+    let data = [r#"{"x":1}"#, r#"{ "x": null }"#, "3", "{", long][random.random_range(0..5)];
+    (Program { topic, kind, source }, data)
 }

@@ -4,16 +4,33 @@
 use std::sync::Arc;
 
 use broker_engine::Logged;
-use broker_engine::log::{Extent, Seen};
+use broker_engine::log::{Extent, Inbound, Seen};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 pub const NODES: [&str; 3] = ["n0", "n1", "n2"];
 
-/// A record in the log, or on its way there.
+/// What wrote a message of the log.
+#[derive(Clone)]
+pub enum By {
+    /// A broker, by its index.
+    Node(usize),
+    /// A program that publishes to the log itself; the message is its `data`.
+    Program(Arc<Program>),
+}
+
+/// What such a program says beside its `data`.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub topic: &'static str,
+    pub kind: Option<&'static str>,
+    pub source: Option<(&'static str, String)>,
+}
+
+/// A message in the log, or on its way there.
 #[derive(Clone)]
 pub struct Stored {
-    pub node: usize,
+    pub by: By,
     pub bytes: Arc<[u8]>,
     ts_us: u64,
 }
@@ -36,7 +53,7 @@ pub struct Log {
 impl Log {
     /// Sends a record: it may be lost, arrive twice, or arrive later, behind records that were sent after it.
     pub fn send(&mut self, random: &mut StdRng, node: usize, bytes: Arc<[u8]>) {
-        let record = Stored { node, bytes, ts_us: 0 };
+        let record = Stored { by: By::Node(node), bytes, ts_us: 0 };
         match random.random_range(0..8) {
             0 => {}
             1 => self.late.push(record),
@@ -46,6 +63,11 @@ impl Log {
             }
             _ => self.store(random, record),
         }
+    }
+
+    /// A program publishes to it: that is not sent again.
+    pub fn publish(&mut self, random: &mut StdRng, program: Program, data: &str) {
+        self.store(random, Stored { by: By::Program(program.into()), bytes: data.as_bytes().into(), ts_us: 0 });
     }
 
     /// Lets one that is late arrive.
@@ -111,6 +133,27 @@ impl Stored {
     }
 
     pub fn logged(&self, position: u64) -> Logged<'_> {
-        Logged { node: NODES[self.node], position, ts_us: self.ts_us, bytes: &self.bytes }
+        let node = if let By::Node(node) = self.by { NODES[node] } else { "" };
+        Logged { node, position, ts_us: self.ts_us, bytes: &self.bytes }
+    }
+
+    /// Whether a broker wrote it, and which.
+    pub fn is_of(&self, index: usize) -> bool {
+        matches!(self.by, By::Node(node) if node == index)
+    }
+
+    /// The update of a program, if one wrote it.
+    pub fn inbound(&self) -> Option<Inbound<'_>> {
+        let By::Program(program) = &self.by else { return None };
+        let source = program.source.as_ref();
+        Some(Inbound {
+            ts_us: self.ts_us,
+            topic: program.topic,
+            kind: program.kind,
+            source: source.map(|(source, _)| *source),
+            source_seq: source.map(|(_, number)| number.as_str()),
+            source_ts: None,
+            data: &self.bytes,
+        })
     }
 }

@@ -170,6 +170,7 @@ fn brokers_on_one_log_agree_whatever_the_network_does() {
     eprintln!("{met:?}");
     let cluster::Met { resent, dropped, restarted, restored, cut, refused, went_back, unnoticed, .. } = met;
     let log = [resent, dropped, restarted, restored, cut, refused, went_back, unnoticed];
+    assert!(met.inbound.iter().all(|times| *times > 100), "{met:?}");
     let cluster::Met { came, ahead: [by_seq, by_position, stream], waited, unavailable, reset, .. } = met;
     let clients = [came, by_seq, by_position, stream, waited, unavailable, reset];
     assert!(log.iter().chain(&clients).all(|times| *times > 10), "{met:?}");

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use broker_engine::journal::{Answers, JournalOptions, ReplyTo, Waiting, unknown};
-use broker_engine::log::{Entry, Fit, NodeSession, Seen, Sessions, Settings, continues, fit};
+use broker_engine::log::{Entry, Fit, Full, NodeSession, Seen, Sessions, Settings, continues, fit};
 use broker_engine::{Applied, Engine, Limits, Now, Outcome, SavedTopic, Shard, ShardStats, Verdict, carry_epoch};
 use broker_protocol::request::{Refusal, parse_line};
 use rand::RngExt as _;
@@ -22,6 +22,8 @@ use crate::truth::Truth;
 const IN_FLIGHT: usize = 4;
 /// How long a client that is ahead may wait, in ms.
 pub const STALE_MS: u64 = 300;
+/// Fewer than there are names: programs that publish to the log themselves come to this bound.
+const TOPICS_MAX: u64 = 7;
 /// The distance between the ids of two generations.
 const IDS: u64 = 1 << 32;
 
@@ -33,6 +35,7 @@ pub struct Checkpoint {
     end: Option<Seen>,
     sessions: Vec<NodeSession>,
     settings: Option<Settings>,
+    full: Full,
     commands: u64,
     topics: Vec<SavedTopic>,
     ended: Vec<(Box<str>, u64)>,
@@ -88,7 +91,8 @@ impl Node {
     pub fn start(index: usize, session: u64, log: &Log, checkpoint: Option<&Checkpoint>) -> Self {
         let generation = log.generation;
         let order_base = (generation + 1) * IDS;
-        let limits = Limits { order_base, order_age_us: 1 << 50, heartbeat_ms: 400, ..common() };
+        let limits =
+            Limits { order_base, order_age_us: 1 << 50, heartbeat_ms: 400, topics_max: TOPICS_MAX, ..common() };
         let options = JournalOptions {
             nonce: nonce(generation),
             record_bytes: 300,
@@ -107,6 +111,7 @@ impl Node {
             }
             engine.restore_ended(from.ended.clone());
             from.settings.iter().for_each(|settings| engine.adopt_settings(settings));
+            engine.adopt_full(from.full);
             let sessions = Sessions::restore(from.sessions.clone()).expect("what was listed");
             applied = Applied::from_checkpoint(&engine, sessions, from.commands, from.complete_at);
             position = from.begin.position as usize + 1;
@@ -186,6 +191,8 @@ impl Node {
                 Entry::Beat { node: NODES[self.index], position: self.position as u64, digest: self.applied.digest() };
             gathering.submit(&beat, ReplyTo::Nobody).expect("it is open");
         }
+        let may_take_back = random.random_range(0..4) == 0;
+        self.engine.submit_full(self.engine.journal().expect("it has one"), may_take_back).expect("it is open");
         if let Some(gathered) = gathering.take() {
             let bytes: Arc<[u8]> = gathered.bytes.into();
             self.unseen.push_back(Sent { bytes: bytes.clone(), waiting: gathered.waiting });
@@ -224,24 +231,30 @@ impl Node {
         };
         let engine = self.engine.clone();
         let position = self.position as u64;
-        let logged = stored.logged(position);
-        self.applied.written_under(nonce(log.generation_at(self.position)));
-        let mut results = Vec::new();
-        let verdict = self.applied.apply(&engine, position * 1000, logged, |entry, result| {
-            truth.take(entry, result.as_ref());
-            results.push(result);
-        });
-        match verdict.expect("a record that one of them wrote") {
-            Verdict::Dropped(_) => met.dropped += 1,
-            // It is a record of this session, unless this broker is still reading what was before it.
-            Verdict::Counted(_) if self.unseen.front().is_some_and(|front| front.bytes == stored.bytes) => {
-                self.answer(results);
+        if let Some(inbound) = stored.inbound() {
+            let result = self.applied.apply_inbound(&engine, position * 1000, &inbound);
+            truth.take_inbound(&inbound, &result);
+            met.count_inbound(&result);
+        } else {
+            self.applied.written_under(nonce(log.generation_at(self.position)));
+            let mut results = Vec::new();
+            let verdict = self.applied.apply(&engine, position * 1000, stored.logged(position), |entry, result| {
+                truth.take(entry, result.as_ref());
+                results.push(result);
+            });
+            match verdict.expect("a record that one of them wrote") {
+                Verdict::Dropped(_) => met.dropped += 1,
+                // It is a record of this session, unless this broker is still reading what was before it.
+                Verdict::Counted(_) if self.unseen.front().is_some_and(|front| front.bytes == stored.bytes) => {
+                    self.answer(results);
+                }
+                Verdict::Counted(_) => {}
             }
-            Verdict::Counted(_) => {}
         }
         if self.applied.is_complete() {
             let mut state = state_of(&engine);
-            state.push(format!("{:?} {}", self.applied.sessions().list(), self.applied.commands()));
+            let full = engine.journal().expect("it has one").full();
+            state.push(format!("{:?} {} {full:?}", self.applied.sessions().list(), self.applied.commands()));
             truth.compare(self.generation, self.position, NODES[self.index], state);
         }
         assert_eq!(self.applied.differing(), 0, "digests differ");
@@ -290,6 +303,7 @@ impl Node {
                 end: None,
                 sessions: self.applied.sessions().list(),
                 settings: self.engine.journal().and_then(|journal| journal.settings()),
+                full: self.engine.journal().map(|journal| journal.full()).unwrap_or_default(),
                 commands: self.applied.commands(),
                 topics: Vec::new(),
                 ended: Vec::new(),

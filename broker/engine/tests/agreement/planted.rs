@@ -49,6 +49,11 @@ fn a_broker_on_a_log_that_applies_again_what_a_topic_has_had() {
 }
 
 #[test]
+fn a_bound_for_programs_that_is_not_the_logs() {
+    is_found(Fault::OwnTopicsCounted, || _ = super::histories());
+}
+
+#[test]
 fn a_client_that_is_ahead_and_is_told_to_begin_anew() {
     is_found(Fault::AheadIsReset, || _ = super::histories());
 }

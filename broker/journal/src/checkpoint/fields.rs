@@ -3,7 +3,7 @@
 use broker_engine::log::record::{EXACT_MAX, NAME_BYTES_MAX, RULES_MAX};
 use broker_engine::log::sessions::NODES_MAX;
 use broker_engine::log::varint::{self, VarintError};
-use broker_engine::log::{NodeSession, Rule, Settings};
+use broker_engine::log::{Full, NodeSession, Rule, Settings};
 use broker_protocol::topic::check_topic;
 use broker_protocol::{Kind, Pattern};
 
@@ -48,6 +48,16 @@ impl<'a> Fields<'a> {
         let (bytes, rest) = self.0.split_first_chunk().ok_or(Flaw::TooShort)?;
         self.0 = rest;
         Ok(*bytes)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is full, if anything is.
+    fn full(&mut self) -> Result<Full, Flaw> {
+        let [code] = self.fixed()?;
+        Full::of_code(code).filter(|full| *full != Full::default()).ok_or(Flaw::Value("what is full"))
     }
 
     pub(super) fn flag(&mut self, field: &'static str) -> Result<bool, Flaw> {
@@ -130,7 +140,7 @@ impl<'a> Fields<'a> {
 
 impl Head {
     pub(super) fn push(&self, out: &mut Vec<u8>) {
-        let Head { generation, position, commands, sessions, settings, record_check, saved_us } = self;
+        let Head { generation, position, commands, sessions, settings, full, record_check, saved_us } = self;
         out.extend_from_slice(&generation.nonce.to_le_bytes());
         out.extend_from_slice(&record_check.to_le_bytes());
         for value in [generation.start_us, generation.first_ordinal, *position, *commands, *saved_us] {
@@ -144,6 +154,10 @@ impl Head {
             }
         }
         push_option(out, settings.as_ref(), push_settings);
+        // Only if something is full: so the bytes are those of the time before there was such a thing.
+        if *full != Full::default() {
+            out.push(full.code());
+        }
     }
 
     pub(super) fn read(fields: &mut Fields<'_>) -> Result<Head, Flaw> {
@@ -159,8 +173,9 @@ impl Head {
             Ok(NodeSession { node, session, next, position: fields.up_to(COUNT_MAX, "the position of a session")? })
         })?;
         let settings = fields.option("an option", read_settings)?;
+        let full = if fields.is_empty() { Full::default() } else { fields.full()? };
         let generation = Generation { nonce, start_us, first_ordinal };
-        Ok(Head { generation, position, commands, sessions, settings, record_check, saved_us })
+        Ok(Head { generation, position, commands, sessions, settings, full, record_check, saved_us })
     }
 }
 

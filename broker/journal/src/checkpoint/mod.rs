@@ -28,7 +28,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use broker_engine::log::{NodeSession, Settings};
+use broker_engine::log::{Full, NodeSession, Settings};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::store::{Generation, Store, StoreError};
@@ -65,6 +65,8 @@ pub struct Head {
     pub sessions: Vec<NodeSession>,
     /// The settings that the log says, if it does.
     pub settings: Option<Settings>,
+    /// What brokers have said that is full.
+    pub full: Full,
     /// XXH3 of the bytes of that record; 0 for none.
     pub record_check: u64,
     /// When this was, in µs since the UNIX epoch.

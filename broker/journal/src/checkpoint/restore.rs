@@ -57,6 +57,7 @@ pub(crate) fn restore(
     if let Some(settings) = &head.settings {
         engine.adopt_settings(settings);
     }
+    engine.adopt_full(head.full);
     let sessions = Sessions::restore(head.sessions.clone());
     let sessions = sessions.map_err(|error| RestoringError::Sessions { position, error })?;
     Ok((Applied::from_checkpoint(engine, sessions, head.commands, tail.complete_at), head))

@@ -27,6 +27,7 @@ pub(super) fn head(
         commands: applied.commands(),
         sessions: applied.sessions().list(),
         settings: engine.journal().and_then(|journal| journal.settings()),
+        full: engine.journal().map(|journal| journal.full()).unwrap_or_default(),
         record_check: checkpoint::check_of(store, position)?.unwrap_or(0),
         saved_us,
     })

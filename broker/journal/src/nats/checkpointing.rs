@@ -111,6 +111,7 @@ impl Checkpointing {
             commands: applied.commands(),
             sessions: applied.sessions().list(),
             settings: engine.journal().and_then(|journal| journal.settings()),
+            full: engine.journal().map(|journal| journal.full()).unwrap_or_default(),
             record_check: begin.check,
             saved_us,
         };

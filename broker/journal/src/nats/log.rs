@@ -33,8 +33,8 @@ pub(super) struct Log {
 impl Log {
     /// The generation that a message begins which is no broker's record, and whether it is later than this broker's.
     pub(super) fn generation_of(&self, message: &Logged) -> Result<(Generation, bool), NatsError> {
-        if message.subject != self.options.generations() {
-            let (position, subject) = (message.position, message.subject.clone());
+        if *message.subject != *self.options.generations() {
+            let (position, subject) = (message.position, message.subject.to_string());
             return Err(NatsError::Subject { position, subject });
         }
         let generation = Begins::decode(&message.bytes)?;

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `links`, `stream` | the connections; the stream and the store, made and checked |
 //! | `reader` | the log's messages in order and without holes |
+//! | `inbound` | what programs publish to the log themselves |
 //! | `writer` | records on their way, sent again until they come back |
 //! | `trust` | whether the log is still the one that was read |
 //! | `generation` | what begins when it is not |
@@ -23,6 +24,7 @@ mod drive;
 mod election;
 mod error;
 mod generation;
+mod inbound;
 mod links;
 mod log;
 mod options;

@@ -32,6 +32,8 @@ pub struct Options {
     pub stale_ms: u64,
     /// How long nothing may come from the log until the broker is not ready, in milliseconds.
     pub unready_ms: u64,
+    /// Whether programs may publish to the log themselves: the stream has a subject for them.
+    pub inbound: bool,
     /// Begin anew if the stream does not go on where the checkpoints are.
     pub recreate: bool,
     /// A directory for files that are needed for a while: checkpoints on their way.
@@ -57,7 +59,14 @@ impl Options {
 
     /// The subjects of all records.
     pub(super) fn subjects(&self) -> Vec<String> {
-        vec![format!("{}.log.*", self.name), self.generations()]
+        let mut subjects = vec![format!("{}.log.*", self.name), self.generations()];
+        subjects.extend(self.inbound.then(|| self.inbound_subjects()));
+        subjects
+    }
+
+    /// The subjects of what programs publish to the log themselves.
+    pub(super) fn inbound_subjects(&self) -> String {
+        format!("{}.in.>", self.name)
     }
 
     /// The subject of the messages that begin a generation.
@@ -68,5 +77,10 @@ impl Options {
     /// The broker that wrote a record, by its subject.
     pub(super) fn node_of<'a>(&self, subject: &'a str) -> Option<&'a str> {
         subject.strip_prefix(&self.name)?.strip_prefix(".log.")
+    }
+
+    /// The topic to which a program has published, by the subject.
+    pub(super) fn topic_of<'a>(&self, subject: &'a str) -> Option<&'a str> {
+        subject.strip_prefix(&self.name)?.strip_prefix(".in.")
     }
 }

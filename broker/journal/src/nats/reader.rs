@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, push};
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, Message, StatusCode, Subscriber};
+use async_nats::{Client, HeaderMap, Message, StatusCode, Subject, Subscriber};
 use broker_engine::log::Seen;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -33,7 +33,8 @@ pub(super) struct Logged {
     pub(super) position: u64,
     /// When the log took it in, in µs since the UNIX epoch.
     pub(super) ts_us: u64,
-    pub(super) subject: String,
+    pub(super) subject: Subject,
+    pub(super) headers: Option<HeaderMap>,
     pub(super) bytes: Bytes,
     /// Messages that the log had behind it when it was sent here.
     pub(super) pending: u64,
@@ -139,8 +140,8 @@ impl Reader {
             return Heard::Lost("messages are missing");
         }
         self.next += 1;
-        let Message { subject, payload, .. } = message.message;
-        Heard::Logged(Logged { position, ts_us, subject: subject.to_string(), bytes: payload, pending })
+        let Message { subject, headers, payload, .. } = message.message;
+        Heard::Logged(Logged { position, ts_us, subject, headers, bytes: payload, pending })
     }
 
     /// A sign of life, or the question whether more can be sent.

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::checkpoints::{self, Object};
 use super::error::NatsError;
+use super::inbound::Programs;
 use super::log::Log;
 use super::reader::{self, Heard, Reader};
 use super::stream::{extent, info, patiently};
@@ -24,6 +25,7 @@ const RECORDS_PER_TURN: u64 = 64;
 /// What a broker has read.
 pub(super) struct Recovered {
     pub(super) applied: Applied,
+    pub(super) programs: Programs,
     pub(super) reader: Reader,
     /// The last message that was read.
     pub(super) read: Option<Seen>,
@@ -75,7 +77,7 @@ pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, Nat
     set(&log.status.read_to, from);
     let links = &log.links;
     let mut reader = Reader::new(links.read.clone(), links.js.clone(), log.options.stream(), from + 1);
-    let (mut bytes, mut turn) = (0, 0);
+    let (mut bytes, mut turn, mut programs) = (0, 0, Programs::default());
     let mut end = last;
     while read.map_or(0, |read| read.position) < end || !applied.is_complete() {
         if !reader.is_open() && reader.open().await.is_err() {
@@ -92,7 +94,7 @@ pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, Nat
             }
         };
         bytes += message.bytes.len() as u64;
-        apply(log, engine, &mut applied, &message)?;
+        apply(log, engine, &mut applied, &mut programs, &message)?;
         read = Some(message.seen());
         set(&log.status.read_to, message.position);
         // The checkpoint may be complete only behind the end that was found.
@@ -104,12 +106,22 @@ pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, Nat
     }
     set(&log.status.position, read.map_or(0, |read| read.position));
     set(&log.status.commands, applied.commands());
-    Ok(Recovered { applied, reader, read, bytes, checkpoints })
+    Ok(Recovered { applied, programs, reader, read, bytes, checkpoints })
 }
 
 /// Applies a message of the past.
-fn apply(log: &Log, engine: &Engine, applied: &mut Applied, message: &reader::Logged) -> Result<(), NatsError> {
-    let ts_us = message.ts_us;
+fn apply(
+    log: &Log,
+    engine: &Engine,
+    applied: &mut Applied,
+    programs: &mut Programs,
+    message: &reader::Logged,
+) -> Result<(), NatsError> {
+    let (ts_us, mono_us) = (message.ts_us, mono_at((log.clock)(), message.ts_us));
+    if let Some(topic) = log.options.topic_of(&message.subject) {
+        programs.apply(engine, applied, &log.nats, mono_us, topic, message);
+        return Ok(());
+    }
     let Some(node) = log.options.node_of(&message.subject) else {
         let (generation, is_later) = log.generation_of(message)?;
         if is_later {
@@ -118,7 +130,6 @@ fn apply(log: &Log, engine: &Engine, applied: &mut Applied, message: &reader::Lo
         applied.written_under(generation.nonce);
         return Ok(());
     };
-    let mono_us = mono_at((log.clock)(), ts_us);
     let logged = Logged { node, position: message.position, ts_us, bytes: &message.bytes };
     let verdict = applied.apply(engine, mono_us, logged, |_, _| {});
     match verdict {

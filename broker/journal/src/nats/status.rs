@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use broker_engine::log::Dropped;
+use broker_protocol::codes::ErrorCode;
 use tokio::sync::watch;
 
-use crate::status::get;
+use crate::status::{add, get};
 
 /// Counters and gauges, written by the journal's thread and read by everyone.
 #[derive(Debug)]
@@ -18,6 +19,12 @@ pub struct NatsStatus {
     pub resent: AtomicU64,
     /// Records of the log that do not count, by [`Dropped::ALL`].
     pub dropped: [AtomicU64; Dropped::ALL.len()],
+    /// Updates that programs published to the log themselves, without the duplicates.
+    pub inbound_taken: AtomicU64,
+    /// Those that their source had published already.
+    pub inbound_duplicates: AtomicU64,
+    /// Those that were refused, by [`ErrorCode::ALL`].
+    pub inbound_refused: [AtomicU64; ErrorCode::ALL.len()],
     /// Digests of other brokers that differ from this one's.
     pub differing: AtomicU64,
     /// How long nothing has come from the log, in milliseconds.
@@ -37,6 +44,9 @@ impl NatsStatus {
             log_end: AtomicU64::default(),
             resent: AtomicU64::default(),
             dropped: Default::default(),
+            inbound_taken: AtomicU64::default(),
+            inbound_duplicates: AtomicU64::default(),
+            inbound_refused: Default::default(),
             differing: AtomicU64::default(),
             silent_ms: AtomicU64::default(),
             unready_ms,
@@ -78,6 +88,10 @@ impl NatsStatus {
     /// has this is told of changes.
     pub fn stale(&self) -> watch::Receiver<Option<u64>> {
         self.stale.subscribe()
+    }
+
+    pub(super) fn count_inbound_refused(&self, code: ErrorCode) {
+        self.inbound_refused.get(code.index()).into_iter().for_each(|counter| add(counter, 1));
     }
 
     pub(super) fn set_connected(&self, is: bool) {

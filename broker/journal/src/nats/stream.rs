@@ -1,6 +1,6 @@
 //! The stream that is the log, and the store of its checkpoints: made if they are missing, and checked.
 //!
-//! It has one subject for each broker, and none for each topic. It only ever grows at its end and is cut off at its
+//! It has one subject for each broker, and none for each topic, but for what programs publish to it themselves. It only ever grows at its end and is cut off at its
 //! front, so that its positions have no holes, and it never drops what no checkpoint holds.
 
 use std::time::Duration;
@@ -92,7 +92,7 @@ pub(super) async fn bucket(js: &Context, options: &Options) -> Result<ObjectStor
 fn wanted(options: &Options) -> Config {
     Config {
         name: options.stream(),
-        description: Some("The log of Tickcast brokers: only they may write to it".into()),
+        description: Some("The log of Tickcast brokers: only they may write to it, but for programs under .in.".into()),
         subjects: options.subjects(),
         max_bytes: i64::try_from(options.bytes_max).unwrap_or(i64::MAX),
         discard: DiscardPolicy::New,
@@ -131,6 +131,13 @@ fn check(name: &str, found: &Config, options: &Options) -> Result<(), NatsError>
     );
     if !flaws.is_empty() {
         return Err(NatsError::Stream { stream: name.into(), flaws });
+    }
+    let inbound = options.inbound_subjects();
+    if !options.inbound && found.subjects.contains(&inbound) {
+        tracing::warn!(
+            "the stream {name} has the subject {inbound}, so programs may publish to it, and journal_in says no: this broker \
+             applies what they publish, as all others do. Take the subject out of the stream if it is not meant"
+        );
     }
     if found.num_replicas != options.replicas {
         let (has, wanted) = (found.num_replicas, options.replicas);

@@ -59,9 +59,28 @@ impl Wire {
     /// The connection is lost, nothing comes for five seconds, or JetStream says an error: that is its text. `NotFound` if
     /// nobody listens there, as for a moment after a stream was made or its leader changed.
     pub(crate) fn request(&mut self, subject: &str, payload: &[u8]) -> io::Result<Value> {
+        self.request_with(subject, &[], payload)
+    }
+
+    /// The same with headers.
+    ///
+    /// # Errors
+    /// Those of [`Wire::request`].
+    pub(crate) fn request_with(
+        &mut self,
+        subject: &str,
+        headers: &[(&str, &str)],
+        payload: &[u8],
+    ) -> io::Result<Value> {
         self.asked += 1;
         let inbox = format!("_INBOX.test.{}", self.asked);
-        let head = format!("PUB {subject} {inbox} {}\r\n", payload.len());
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let block = format!("NATS/1.0\r\n{lines}\r\n");
+        let (all, own) = (block.len() + payload.len(), block.len());
+        let head = match headers {
+            [] => format!("PUB {subject} {inbox} {}\r\n", payload.len()),
+            _ => format!("HPUB {subject} {inbox} {own} {all}\r\n{block}"),
+        };
         self.send(&[head.as_bytes(), payload, b"\r\n"].concat())?;
         loop {
             let line = self.line()?;

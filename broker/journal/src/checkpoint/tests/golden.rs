@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::checkpoint::block::PRELUDE_BYTES;
+use crate::checkpoint::fields::Fields;
 
 const BLOCKS: &[&str] = &[
     // Head: kind, length, checksums.
@@ -40,4 +41,17 @@ fn the_bytes_stay_the_same() {
     assert_eq!(bytes[..12], *b"TICKCHK\n\x01\0\0\0");
     let blocks: String = bytes[PRELUDE_BYTES..].iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(blocks, BLOCKS.concat());
+}
+
+#[test]
+fn what_is_full_is_a_byte_behind_the_settings() {
+    let mut bytes = Vec::new();
+    let plain = Head { settings: None, sessions: Vec::new(), ..head() };
+    plain.push(&mut bytes);
+    for (code, expected) in [(0, Some(Full::default())), (1, Full::of_code(1)), (3, Full::of_code(3)), (4, None)] {
+        let payload = [&bytes[..], &[code]].concat();
+        let found = Fields::whole(if code == 0 { &bytes } else { &payload }, Head::read).ok();
+        assert_eq!(found.map(|head| head.full), expected, "{code}");
+    }
+    assert!(Fields::whole(&[&bytes[..], &[0]].concat(), Head::read).is_err(), "there is one form only");
 }

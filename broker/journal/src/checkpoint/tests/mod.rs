@@ -27,6 +27,7 @@ fn head() -> Head {
             topic_sources: 300,
             rules: vec![Rule { pattern: Pattern::parse("trades.>").unwrap(), kind: Some(Kind::Event) }],
         }),
+        full: Full::default(),
         record_check: 0x1112_1314_1516_1718,
         saved_us: 1_700_000_001_000_000,
     }

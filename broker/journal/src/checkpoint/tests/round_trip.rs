@@ -54,11 +54,13 @@ prop_compose! {
         (nonce, record_check) in any::<(u64, u64)>(),
         [start_us, position, commands, saved_us] in prop::array::uniform4(number(COUNT_MAX)),
         sessions in prop::collection::btree_map("[a-z]{1,8}", (any::<u64>(), 1..1_000u64, number(COUNT_MAX)), 0..5),
+        full in 0..4u8,
         settings in option::of((prop::array::uniform5(any::<u64>()), prop::collection::vec((name(), 0..4u8), 0..5))),
     ) -> Head {
         Head {
             generation: Generation { nonce, start_us, first_ordinal: position },
             position, commands, record_check, saved_us,
+            full: Full::of_code(full).unwrap(),
             sessions: sessions.into_iter().map(|(node, (session, next, position))| {
                 NodeSession { node: node.into(), session, next, position }
             }).collect(),

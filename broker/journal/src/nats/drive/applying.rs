@@ -34,6 +34,12 @@ impl Drive {
         set(&self.log.status.position, message.position);
         self.log.nats.log_end.fetch_max(message.position + message.pending, Ordering::Relaxed);
         add(&self.log.status.log_bytes, message.bytes.len() as u64);
+        if let Some(topic) = self.log.options.topic_of(&message.subject) {
+            self.programs.apply(&engine, &mut self.applied, &self.log.nats, now.mono_us, topic, &message);
+            set(&self.log.status.commands, self.applied.commands());
+            self.checkpointing.applied(message.bytes.len() as u64);
+            return Ok(());
+        }
         let Some(node) = self.log.options.node_of(&message.subject) else {
             if self.log.generation_of(&message)?.1 {
                 self.end = Some(End::Again("another generation of the log has begun".into()));
@@ -106,6 +112,7 @@ impl Drive {
                 self.checkpointing.completed(&self.log);
                 self.is_cut = true;
             }
+            Some(Control::Full) => self.programs.is_said(is_own, now.mono_us),
             Some(Control::Settings) => self.compare_settings(),
             _ => {}
         }
@@ -117,6 +124,7 @@ impl Drive {
         self.session = Session::Open(session);
         self.beat_us = 0;
         self.checkpointing.forget_asking();
+        self.programs.forget_said();
         journal.gathering().begin(session);
         if journal.settings().is_none()
             && let Err(refusal) = self.engine.submit_settings(journal)
@@ -150,6 +158,7 @@ enum Control {
     CheckpointBegins,
     Checkpoint,
     Settings,
+    Full,
 }
 
 impl Control {
@@ -160,6 +169,7 @@ impl Control {
             Entry::CheckpointBegins { .. } => Some(Control::CheckpointBegins),
             Entry::Checkpoint { .. } => Some(Control::Checkpoint),
             Entry::Settings(_) => Some(Control::Settings),
+            Entry::Full(_) => Some(Control::Full),
             _ => None,
         }
     }

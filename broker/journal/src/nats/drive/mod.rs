@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::checkpointing::Checkpointing;
 use super::error::NatsError;
+use super::inbound::Programs;
 use super::log::Log;
 use super::peers::Peers;
 use super::reader::Reader;
@@ -54,6 +55,7 @@ pub struct Drive {
     log: Log,
     engine: Arc<Engine>,
     applied: Applied,
+    programs: Programs,
     reader: Reader,
     read: Option<Seen>,
     writer: Writer,
@@ -98,7 +100,7 @@ enum Session {
 impl Drive {
     /// Goes on with a log that was read.
     pub(super) async fn start(log: Log, engine: Arc<Engine>, recovered: Recovered) -> Result<Self, NatsError> {
-        let Recovered { applied, reader, read, bytes, checkpoints } = recovered;
+        let Recovered { applied, programs, reader, read, bytes, checkpoints } = recovered;
         let acks_to = log.links.write.new_inbox();
         let acks = log.links.write.subscribe(format!("{acks_to}.*")).await;
         let acks = acks.map_err(|error| NatsError::api("waiting for acknowledgements", error))?;
@@ -111,6 +113,7 @@ impl Drive {
         let mut drive = Self {
             engine,
             applied,
+            programs,
             reader,
             read,
             writer,

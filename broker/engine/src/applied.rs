@@ -130,9 +130,6 @@ impl Applied {
             if let Entry::Settings(settings) = entry {
                 engine.adopt_settings(settings);
             }
-            if let Entry::Full(full) = entry {
-                engine.adopt_full(*full);
-            }
             if let Entry::Generation { nonce, .. } = entry {
                 self.written_under = Some(*nonce);
             }

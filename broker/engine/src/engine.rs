@@ -3,6 +3,8 @@
 mod ahead;
 mod apply;
 mod end;
+mod inbound;
+mod places;
 mod publish;
 mod reload;
 mod restore;
@@ -10,7 +12,8 @@ mod save;
 mod submit;
 
 pub use self::apply::{At, Command};
-pub use self::save::{SavedTopic, SavedUpdate};
+pub use self::places::Places;
+pub use self::save::{Meanwhile, SavedTopic, SavedUpdate};
 use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use broker_protocol::message::{self, Start, TopicStart};
 use broker_protocol::request::Refusal;
 use broker_protocol::topic::{check_topic, is_reserved};
 
+use self::inbound::Sums;
 use self::save::Saving;
 use crate::budget::Budget;
 use crate::budget::largest::Largest;
@@ -77,6 +81,9 @@ pub struct Engine {
     /// When a client last published, in µs since the UNIX epoch; 0 before the first.
     last_publish_us: AtomicU64,
     saving: Saving,
+    sums: Sums,
+    /// What programs were refused while the checkpoint was written from which this engine is restored.
+    refused_before: Mutex<Option<Places>>,
     /// Names that ended while the checkpoint was written from which this engine is restored.
     skipping: Mutex<BTreeMap<Box<str>, u64>>,
     /// Whether there are any.
@@ -152,6 +159,8 @@ impl Engine {
             refused: std::array::from_fn(|_| AtomicU64::new(0)),
             last_publish_us: AtomicU64::new(0),
             saving: Saving::default(),
+            sums: Sums::default(),
+            refused_before: Mutex::default(),
             skipping: Mutex::default(),
             is_skipping: AtomicBool::new(false),
         })

@@ -56,8 +56,8 @@ pub enum Fault {
     PlaceIgnored,
     /// A checkpoint lacks a topic that ended while it was written.
     EndsForgotten,
-    /// What bounds programs that publish to the log is what this broker has, and not what the log says.
-    OwnTopicsCounted,
+    /// A broker that was restored judges by what it has what was refused before its checkpoint was complete.
+    RefusalsForgotten,
     /// A checkpoint lacks the sessions.
     SessionsForgotten,
     /// The last record of a session counts once more when it is repeated.

@@ -59,7 +59,7 @@ mod trie;
 pub use applied::{Applied, Verdict};
 pub use budget::{Budget, Total};
 pub use clock::Now;
-pub use engine::{At, Command, Engine, Publisher, SavedTopic, SavedUpdate};
+pub use engine::{At, Command, Engine, Meanwhile, Places, Publisher, SavedTopic, SavedUpdate};
 pub use epoch::carry_epoch;
 pub use image::Tree;
 pub use in_force::InForce;

@@ -22,6 +22,6 @@ pub mod varint;
 
 pub use digest::{Compared, Digest, Digests, Outcome};
 pub use fit::{Extent, Fit, Logged, Seen, continues, cut_before, fit};
-pub use inbound::{Full, Inbound};
+pub use inbound::Inbound;
 pub use record::{Entry, Flaw, Record, RecordError, RecordWriter, Rule, Settings};
 pub use sessions::{Dropped, NodeSession, RestoreError, Sessions};

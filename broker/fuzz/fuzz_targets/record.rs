@@ -53,6 +53,6 @@ fn check(command: &Entry<'_>, record: &Record<'_>) {
         }
         Entry::Beat { node, .. } | Entry::CheckpointBegins { node } => assert!(node.len() <= NAME_BYTES_MAX),
         Entry::Checkpoint { object, .. } => assert!(!object.contains('/') && !object.starts_with('.')),
-        Entry::Generation { .. } | Entry::Settings(_) | Entry::Barrier | Entry::Full(_) => {}
+        Entry::Generation { .. } | Entry::Settings(_) | Entry::Barrier => {}
     }
 }

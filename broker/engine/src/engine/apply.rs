@@ -10,10 +10,9 @@
 
 use std::sync::atomic::Ordering;
 
-use broker_protocol::codes::ErrorCode;
 use broker_protocol::request::{Publication, Refusal};
 
-use super::{Engine, Publisher, check_writable, refuse};
+use super::{Engine, Publisher, check_writable};
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::journal::unknown;
@@ -111,40 +110,6 @@ impl Engine {
             }
         }
         result
-    }
-
-    /// Applies an update of `bytes` bytes that a program published to the log itself. What brokers ask for their own
-    /// clients before a command gets its place is asked here, of what the log says.
-    ///
-    /// # Errors
-    /// Those of [`Engine::apply`]; `too_large` and `limit` by the settings of the log and by what is full; `unavailable`
-    /// while the log has no settings.
-    pub(crate) fn apply_inbound(&self, at: At, bytes: usize, update: &Publication<'_>) -> Result<Outcome, Refusal> {
-        if at.place.is_some_and(|place| self.has_ended_by(&update.topic, place)) {
-            return Ok(Outcome::Skipped);
-        }
-        self.check_inbound(bytes, &update.topic)?;
-        self.apply(at, Command::Publish(update))
-    }
-
-    fn check_inbound(&self, bytes: usize, topic: &str) -> Result<(), Refusal> {
-        let Some(journal) = &self.journal else { return Ok(()) };
-        let Some(max) = journal.rules.message_bytes() else {
-            return Err(refuse(ErrorCode::Unavailable, "the log has no settings yet".into()));
-        };
-        if bytes as u64 > max {
-            let message = format!("it has {bytes} bytes; at most {max} are allowed (message_bytes)");
-            return Err(refuse(ErrorCode::TooLarge, message));
-        }
-        let full = if fault::planted(Fault::OwnTopicsCounted) { self.fullness(journal) } else { journal.rules.full() };
-        let why = if full.sums {
-            "all images, or the sources of all topics, take what they may (images_bytes_max, sources_bytes_max)"
-        } else if full.topics && self.directory.read().get(topic).is_none() {
-            "there are as many topics as may be (topics_max)"
-        } else {
-            return Ok(());
-        };
-        Err(refuse(ErrorCode::Limit, why.into()))
     }
 
     /// Passes a place: the last ordinal is then that of its update. Whatever comes of commands, and whoever follows

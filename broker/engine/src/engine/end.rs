@@ -88,6 +88,9 @@ impl Engine {
             });
             state.closed_to = Some((interest, appended.end_bytes));
         }
+        if at.place.is_some() {
+            self.sums.end(state.image.as_ref());
+        }
         topic.close(&mut state, interest);
         drop(state);
         self.retire(topic);

@@ -120,6 +120,9 @@ impl Engine {
         let mut state = topic.lock();
         state.counted = counted;
         state.place = at.place.unwrap_or_default();
+        if at.place.is_some() {
+            self.sums.begin();
+        }
         names.insert(topic.clone());
         // Under the directory's lock: until its beginning is in the feed, nobody can publish to it or miss it in the
         // directory, and it is never seen without its first update.
@@ -232,6 +235,9 @@ impl Engine {
         }
         let seq = state.seq() + 1;
         if image.is_some() {
+            if at.place.is_some() {
+                self.sums.change(state.image.as_ref(), image.as_ref());
+            }
             state.set_image(image);
             self.budget.count_encoded(topic, state);
         }

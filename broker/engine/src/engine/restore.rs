@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use broker_protocol::frame::Frame;
 
-use super::{Engine, SavedTopic};
+use super::{Engine, Meanwhile, SavedTopic};
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::feed::FIRST_BYTE;
@@ -49,6 +49,8 @@ impl Engine {
         self.budget.change_image(&mut state.counted, image, u64::MAX);
         self.budget.change_sources(&mut state.counted, sources, u64::MAX);
         self.budget.count_history(&topic, &mut state);
+        self.sums.begin();
+        self.sums.change(None, state.image.as_ref());
         drop(state);
         topic.begun_bytes.store(self.number_early(), Ordering::Release);
         self.directory.write().insert(topic);
@@ -73,19 +75,23 @@ impl Engine {
         self.is_reading.store(false, Ordering::Release);
     }
 
-    /// Skips the commands for these names up to the places of their last ends, until [`Engine::end_restoring`]. Called
-    /// when all topics are restored: one that was saved before it ended goes on from there, and ends again.
-    pub fn restore_ended(&self, ended: impl IntoIterator<Item = (Box<str>, u64)>) {
+    /// Goes by what happened while the checkpoint was written, until [`Engine::end_restoring`]: skips the commands for the
+    /// names that ended up to the places of their last ends, and refuses programs what they were refused. Called when all
+    /// topics are restored: one that was saved before it ended goes on from there, and ends again.
+    pub fn restore_meanwhile(&self, meanwhile: Meanwhile) {
+        let Meanwhile { ended, refused } = meanwhile;
         let names = self.directory.read();
         let skipping: BTreeMap<_, _> = ended.into_iter().filter(|(name, _)| names.get(name).is_none()).collect();
         self.is_skipping.store(!skipping.is_empty(), Ordering::Release);
         *lock(&self.skipping) = skipping;
+        *lock(&self.refused_before) = Some(refused);
     }
 
     /// Ends restoring: the last command that was applied before the checkpoint was complete is applied here, too.
     pub fn end_restoring(&self) {
         lock(&self.skipping).clear();
         self.is_skipping.store(false, Ordering::Release);
+        *lock(&self.refused_before) = None;
     }
 
     /// Whether a topic of this name ended at this place or a later one before the checkpoint was complete.

@@ -12,6 +12,7 @@ use broker_protocol::kind::Kind;
 use broker_protocol::topic::is_reserved;
 
 use super::Engine;
+use super::places::Places;
 use crate::clock::Now;
 use crate::fault::{self, Fault};
 use crate::image::Tree;
@@ -60,9 +61,25 @@ pub struct SavedUpdate {
     pub message: Vec<u8>,
 }
 
-/// The names that ended during a walk.
+/// What happened during a walk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meanwhile {
+    /// The names of the topics that ended, in byte order, each with the place of its last end.
+    pub ended: Vec<(Box<str>, u64)>,
+    /// The places at which there was no room for what programs published to the log themselves.
+    pub refused: Places,
+}
+
+/// The same while the walk is under way.
 #[derive(Default)]
-pub(super) struct Saving(Mutex<Option<BTreeMap<Box<str>, u64>>>);
+struct Walking {
+    ended: BTreeMap<Box<str>, u64>,
+    refused: Places,
+}
+
+/// The walk that is under way, if one is.
+#[derive(Default)]
+pub(super) struct Saving(Mutex<Option<Walking>>);
 
 impl Saving {
     /// Notes that the command at this place ended a topic.
@@ -70,8 +87,15 @@ impl Saving {
         if fault::strikes(Fault::EndsForgotten) {
             return;
         }
-        if let (Some(place), Some(ended)) = (place, &mut *lock(&self.0)) {
-            ended.insert(name.into(), place);
+        if let (Some(place), Some(walking)) = (place, &mut *lock(&self.0)) {
+            walking.ended.insert(name.into(), place);
+        }
+    }
+
+    /// Notes that there was no room for what a program published at this place.
+    pub(super) fn note_refused(&self, place: u64) {
+        if let Some(walking) = &mut *lock(&self.0) {
+            walking.refused.add(place);
         }
     }
 }
@@ -79,7 +103,7 @@ impl Saving {
 impl Engine {
     /// Begins a walk over all topics that saves them. Another one that is under way has to begin anew.
     pub fn begin_saving(&self) {
-        *lock(&self.saving.0) = Some(BTreeMap::new());
+        *lock(&self.saving.0) = Some(Walking::default());
     }
 
     /// Saves the topics after this name, until they fill `bytes_max`, and at least one. Returns them, and the name to
@@ -100,10 +124,10 @@ impl Engine {
         (saved, at)
     }
 
-    /// Ends the walk. Returns the names of the topics that ended meanwhile, in byte order, each with the place of its
-    /// last end.
-    pub fn end_saving(&self) -> Vec<(Box<str>, u64)> {
-        lock(&self.saving.0).take().unwrap_or_default().into_iter().collect()
+    /// Ends the walk. Returns what happened meanwhile.
+    pub fn end_saving(&self) -> Meanwhile {
+        let Walking { ended, refused } = lock(&self.saving.0).take().unwrap_or_default();
+        Meanwhile { ended: ended.into_iter().collect(), refused }
     }
 }
 

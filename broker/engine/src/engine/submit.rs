@@ -7,7 +7,7 @@ use broker_protocol::topic::is_reserved;
 
 use super::{Engine, Publisher, check_writable, refuse};
 use crate::journal::{Journal, ReplyTo};
-use crate::log::{Entry, Full, Settings};
+use crate::log::{Entry, Settings};
 use crate::sources::SOURCES_MAX;
 
 impl Engine {
@@ -49,35 +49,6 @@ impl Engine {
         journal.gathering().submit(&Entry::Settings(own), ReplyTo::Nobody)
     }
 
-    /// Says in the log what has come to its bound, and if `may_take_back` also what is below it again. Returns whether
-    /// there was something to say. For programs that publish to the log themselves; it is to be asked once what was said
-    /// before is applied. Brokers whose own `sources_bytes_max` differ would take back what the others say: so whoever asks
-    /// lets some time pass.
-    ///
-    /// # Errors
-    /// `unavailable` while the log cannot be written.
-    pub fn submit_full(&self, journal: &Journal, may_take_back: bool) -> Result<bool, Refusal> {
-        let (said, found) = (journal.full(), self.fullness(journal));
-        let full = if may_take_back { found } else { found.or(said) };
-        if full == said {
-            return Ok(false);
-        }
-        journal.gathering().submit(&Entry::Full(full), ReplyTo::Nobody).map(|()| true)
-    }
-
-    /// What is at its bound: topics and images by the settings of the log. What was full is so until a sixteenth of it is
-    /// free.
-    pub(super) fn fullness(&self, journal: &Journal) -> Full {
-        let (topics_max, images_max) = journal.rules.sums_max();
-        let said = journal.full();
-        let is_full = |held: u64, max: u64, was: bool| held >= if was { max - max / 16 } else { max };
-        Full {
-            topics: is_full(self.topics_len() as u64, topics_max, said.topics),
-            sums: is_full(self.budget.images(), images_max, said.sums)
-                || is_full(self.budget.sources(), self.limits.sources_bytes_max(), said.sums),
-        }
-    }
-
     /// This broker's own settings on which it depends what comes of commands.
     pub fn own_settings(&self) -> Settings {
         Settings {
@@ -94,13 +65,6 @@ impl Engine {
     pub(crate) fn image_bytes(&self) -> u64 {
         let own = || self.limits.image_bytes();
         self.journal.as_ref().map_or_else(own, |journal| journal.rules.image_bytes())
-    }
-
-    /// Takes on what is at its bound, as a broker says in the log.
-    pub fn adopt_full(&self, full: Full) {
-        if let Some(journal) = &self.journal {
-            journal.rules.adopt_full(full);
-        }
     }
 
     /// Takes on the settings of a log.

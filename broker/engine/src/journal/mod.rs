@@ -17,7 +17,7 @@ use broker_protocol::request::Refusal;
 pub use self::answers::{Answers, Completion, ReplyTo, Waiter};
 pub use self::gathering::{Gathered, Gathering, Waiting};
 pub(crate) use self::rules::Rules;
-use crate::log::{Full, Settings};
+use crate::log::Settings;
 use crate::sync::{Mutex, lock};
 
 /// What an engine with a journal is made with.
@@ -72,11 +72,6 @@ impl Journal {
     /// The settings of the log that are in force; `None` before the first.
     pub fn settings(&self) -> Option<Settings> {
         self.rules.settings()
-    }
-
-    /// What brokers have said in the log that is at its bound.
-    pub fn full(&self) -> Full {
-        self.rules.full()
     }
 
     /// How long a publish may wait for its answer, in milliseconds.

@@ -1,6 +1,6 @@
 //! Updates that programs publish to the log themselves, without a broker: each is a message of its own, and belongs to
 //! no session. Nobody has checked it before it stands in the log, so whoever applies it does, and all brokers come to the
-//! same: nothing decides but the message, the settings of the log, and what brokers have said in it.
+//! same.
 
 use std::borrow::Cow;
 use std::str::from_utf8;
@@ -29,36 +29,6 @@ pub struct Inbound<'a> {
     pub source_ts: Option<&'a str>,
     /// The value, as JSON.
     pub data: &'a [u8],
-}
-
-/// What is at its bound, so that no more of it is taken from programs that publish to the log themselves.
-///
-/// How many topics a broker has while it applies a command is no measure: one that was restored from a checkpoint has
-/// topics already that begin only later in the log. So a broker that notices says it in the log, and from there it counts
-/// on all of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Full {
-    /// There are as many topics as may be: no other one begins.
-    pub topics: bool,
-    /// All images, or the sources of all topics, take the bytes that they may: nothing is taken.
-    pub sums: bool,
-}
-
-impl Full {
-    /// Its code, from 0 to 3.
-    pub fn code(self) -> u8 {
-        u8::from(self.topics) | u8::from(self.sums) << 1
-    }
-
-    /// What either of them says.
-    pub fn or(self, other: Self) -> Self {
-        Self { topics: self.topics || other.topics, sums: self.sums || other.sums }
-    }
-
-    /// What a code stands for, if it does for anything.
-    pub fn of_code(code: u8) -> Option<Self> {
-        (code <= 3).then_some(Self { topics: code & 1 != 0, sums: code & 2 != 0 })
-    }
 }
 
 impl<'a> Inbound<'a> {
@@ -158,13 +128,5 @@ mod tests {
         for (inbound, expected) in table {
             assert_eq!(code(inbound), expected, "{inbound:?}");
         }
-    }
-
-    #[test]
-    fn a_code_is_one_of_four() {
-        for code in 0..=3 {
-            assert_eq!(Full::of_code(code).map(Full::code), Some(code));
-        }
-        assert_eq!(Full::of_code(4), None);
     }
 }

@@ -22,7 +22,7 @@ mod truth;
 
 use std::sync::Arc;
 
-use broker_engine::{At, Limits, Now, Retain, SavedTopic};
+use broker_engine::{At, Limits, Meanwhile, Now, Retain, SavedTopic};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -130,11 +130,11 @@ fn a_broker_restored_from_a_checkpoint_that_was_written_meanwhile_agrees() {
                     (walk.is_done, walk.at) = (at.is_none(), at);
                 }
                 Some(done) => {
-                    let names = first.end_saving();
-                    ended += names.len();
+                    let meanwhile = first.end_saving();
+                    ended += meanwhile.ended.len();
                     let other = Broker::new(limits.clone(), 1);
                     done.topics.iter().for_each(|topic| other.engine.restore_topic(now, 500, topic));
-                    other.engine.restore_ended(names);
+                    other.engine.restore_meanwhile(meanwhile);
                     for again in done.from..=number {
                         let at = At::place(again * 2 + 2, 1_000_000 + again, now.mono_us);
                         skipped += usize::from(log[again as usize].apply(&other.engine, at) == "skipped");
@@ -196,7 +196,7 @@ fn clients_resume_at_a_restored_broker() {
     step(&mut before, 6, r#"{"topic":"states","kind":"patch","data":{"x":2}}"#);
     before.engine.begin_saving();
     let (topics, rest) = before.engine.save_topics(now, None, usize::MAX);
-    assert_eq!((rest, before.engine.end_saving()), (None, Vec::new()));
+    assert_eq!((rest, before.engine.end_saving()), (None, Meanwhile::default()));
 
     let mut after = Broker::new(common(), 1);
     topics.iter().for_each(|topic| after.engine.restore_topic(now, 0, topic));

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use broker_engine::journal::{Answers, JournalOptions, ReplyTo, Waiting, unknown};
-use broker_engine::log::{Entry, Fit, Full, NodeSession, Seen, Sessions, Settings, continues, fit};
-use broker_engine::{Applied, Engine, Limits, Now, Outcome, SavedTopic, Shard, ShardStats, Verdict, carry_epoch};
+use broker_engine::log::{Entry, Fit, NodeSession, Seen, Sessions, Settings, continues, fit};
+use broker_engine::{
+    Applied, Engine, Limits, Meanwhile, Now, Outcome, SavedTopic, Shard, ShardStats, Verdict, carry_epoch,
+};
 use broker_protocol::request::{Refusal, parse_line};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
@@ -35,10 +37,9 @@ pub struct Checkpoint {
     end: Option<Seen>,
     sessions: Vec<NodeSession>,
     settings: Option<Settings>,
-    full: Full,
     commands: u64,
     topics: Vec<SavedTopic>,
-    ended: Vec<(Box<str>, u64)>,
+    meanwhile: Meanwhile,
     complete_at: u64,
 }
 
@@ -109,9 +110,8 @@ impl Node {
                 let epoch = carry_epoch(nonce(from.generation), nonce(generation), &topic.epoch).expect("an epoch");
                 engine.restore_topic(Now::default(), 0, &SavedTopic { epoch, ..topic.clone() });
             }
-            engine.restore_ended(from.ended.clone());
+            engine.restore_meanwhile(from.meanwhile.clone());
             from.settings.iter().for_each(|settings| engine.adopt_settings(settings));
-            engine.adopt_full(from.full);
             let sessions = Sessions::restore(from.sessions.clone()).expect("what was listed");
             applied = Applied::from_checkpoint(&engine, sessions, from.commands, from.complete_at);
             position = from.begin.position as usize + 1;
@@ -191,8 +191,6 @@ impl Node {
                 Entry::Beat { node: NODES[self.index], position: self.position as u64, digest: self.applied.digest() };
             gathering.submit(&beat, ReplyTo::Nobody).expect("it is open");
         }
-        let may_take_back = random.random_range(0..4) == 0;
-        self.engine.submit_full(self.engine.journal().expect("it has one"), may_take_back).expect("it is open");
         if let Some(gathered) = gathering.take() {
             let bytes: Arc<[u8]> = gathered.bytes.into();
             self.unseen.push_back(Sent { bytes: bytes.clone(), waiting: gathered.waiting });
@@ -253,8 +251,7 @@ impl Node {
         }
         if self.applied.is_complete() {
             let mut state = state_of(&engine);
-            let full = engine.journal().expect("it has one").full();
-            state.push(format!("{:?} {} {full:?}", self.applied.sessions().list(), self.applied.commands()));
+            state.push(format!("{:?} {}", self.applied.sessions().list(), self.applied.commands()));
             truth.compare(self.generation, self.position, NODES[self.index], state);
         }
         assert_eq!(self.applied.differing(), 0, "digests differ");
@@ -303,10 +300,9 @@ impl Node {
                 end: None,
                 sessions: self.applied.sessions().list(),
                 settings: self.engine.journal().and_then(|journal| journal.settings()),
-                full: self.engine.journal().map(|journal| journal.full()).unwrap_or_default(),
                 commands: self.applied.commands(),
                 topics: Vec::new(),
-                ended: Vec::new(),
+                meanwhile: Meanwhile::default(),
                 complete_at: 0,
             });
             return None;
@@ -318,7 +314,7 @@ impl Node {
             return None;
         }
         let mut complete = self.saving.take()?;
-        complete.ended = self.engine.end_saving();
+        complete.meanwhile = self.engine.end_saving();
         complete.complete_at = self.applied.commands();
         complete.end = self.last;
         Some(complete)

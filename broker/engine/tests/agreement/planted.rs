@@ -49,8 +49,8 @@ fn a_broker_on_a_log_that_applies_again_what_a_topic_has_had() {
 }
 
 #[test]
-fn a_bound_for_programs_that_is_not_the_logs() {
-    is_found(Fault::OwnTopicsCounted, || _ = super::histories());
+fn a_bound_for_programs_that_a_restored_broker_asks_for_itself() {
+    is_found(Fault::RefusalsForgotten, || _ = super::histories());
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use broker_engine::log::record::{EXACT_MAX, NAME_BYTES_MAX, RULES_MAX};
 use broker_engine::log::sessions::NODES_MAX;
 use broker_engine::log::varint::{self, VarintError};
-use broker_engine::log::{Full, NodeSession, Rule, Settings};
+use broker_engine::log::{NodeSession, Rule, Settings};
+use broker_engine::{Meanwhile, Places};
 use broker_protocol::topic::check_topic;
 use broker_protocol::{Kind, Pattern};
 
@@ -54,10 +55,10 @@ impl<'a> Fields<'a> {
         self.0.is_empty()
     }
 
-    /// What is full, if anything is.
-    fn full(&mut self) -> Result<Full, Flaw> {
-        let [code] = self.fixed()?;
-        Full::of_code(code).filter(|full| *full != Full::default()).ok_or(Flaw::Value("what is full"))
+    /// Places in the log, at least one.
+    fn places(&mut self) -> Result<Places, Flaw> {
+        let first = self.up_to(COUNT_MAX, "a place")?;
+        Places::from_parts(first, self.bytes()?).ok_or(Flaw::Value("the places"))
     }
 
     pub(super) fn flag(&mut self, field: &'static str) -> Result<bool, Flaw> {
@@ -140,7 +141,7 @@ impl<'a> Fields<'a> {
 
 impl Head {
     pub(super) fn push(&self, out: &mut Vec<u8>) {
-        let Head { generation, position, commands, sessions, settings, full, record_check, saved_us } = self;
+        let Head { generation, position, commands, sessions, settings, record_check, saved_us } = self;
         out.extend_from_slice(&generation.nonce.to_le_bytes());
         out.extend_from_slice(&record_check.to_le_bytes());
         for value in [generation.start_us, generation.first_ordinal, *position, *commands, *saved_us] {
@@ -154,10 +155,6 @@ impl Head {
             }
         }
         push_option(out, settings.as_ref(), push_settings);
-        // Only if something is full: so the bytes are those of the time before there was such a thing.
-        if *full != Full::default() {
-            out.push(full.code());
-        }
     }
 
     pub(super) fn read(fields: &mut Fields<'_>) -> Result<Head, Flaw> {
@@ -173,9 +170,8 @@ impl Head {
             Ok(NodeSession { node, session, next, position: fields.up_to(COUNT_MAX, "the position of a session")? })
         })?;
         let settings = fields.option("an option", read_settings)?;
-        let full = if fields.is_empty() { Full::default() } else { fields.full()? };
         let generation = Generation { nonce, start_us, first_ordinal };
-        Ok(Head { generation, position, commands, sessions, settings, full, record_check, saved_us })
+        Ok(Head { generation, position, commands, sessions, settings, record_check, saved_us })
     }
 }
 
@@ -183,10 +179,16 @@ impl Tail {
     pub(super) fn push(&self, topics: u64, out: &mut Vec<u8>) {
         varint::push(out, topics);
         varint::push(out, self.complete_at);
-        varint::push(out, self.ended.len() as u64);
-        for (name, place) in &self.ended {
+        varint::push(out, self.meanwhile.ended.len() as u64);
+        for (name, place) in &self.meanwhile.ended {
             push_bytes(out, name.as_bytes());
             varint::push(out, *place);
+        }
+        // Most have none: then the bytes are those of the time before there were any.
+        if !self.meanwhile.refused.is_empty() {
+            let (first, bits) = self.meanwhile.refused.parts();
+            varint::push(out, first);
+            push_bytes(out, bits);
         }
     }
 
@@ -202,7 +204,8 @@ impl Tail {
         if !ended.is_sorted_by(|(name, _), (next, _)| name < next) {
             return Err(Flaw::Value("the order of the names"));
         }
-        Ok(Tail { ended, complete_at })
+        let refused = if fields.is_empty() { Places::default() } else { fields.places()? };
+        Ok(Tail { meanwhile: Meanwhile { ended, refused }, complete_at })
     }
 }
 

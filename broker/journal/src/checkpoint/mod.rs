@@ -6,7 +6,7 @@
 //! prelude   magic, format, version of the program, checksum: 64 bytes
 //! head      what the log had come to before the first topic was saved
 //! topic     one block each, in the byte order of their names
-//! tail      the names that ended meanwhile, and how many topics there are
+//! tail      what ended and what was refused meanwhile, and how many topics there are
 //! ```
 //!
 //! Head, topics and tail are *blocks*: kind, length and checksum of the payload, a checksum of these, then the payload.
@@ -28,7 +28,8 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use broker_engine::log::{Full, NodeSession, Settings};
+use broker_engine::Meanwhile;
+use broker_engine::log::{NodeSession, Settings};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::store::{Generation, Store, StoreError};
@@ -65,8 +66,6 @@ pub struct Head {
     pub sessions: Vec<NodeSession>,
     /// The settings that the log says, if it does.
     pub settings: Option<Settings>,
-    /// What brokers have said that is full.
-    pub full: Full,
     /// XXH3 of the bytes of that record; 0 for none.
     pub record_check: u64,
     /// When this was, in µs since the UNIX epoch.
@@ -88,8 +87,8 @@ pub(crate) fn check_of(store: &Store, position: u64) -> Result<Option<u64>, Stor
 /// What happened while the topics were saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tail {
-    /// The names of the topics that ended, in byte order, each with the place of its last end.
-    pub ended: Vec<(Box<str>, u64)>,
+    /// What ended, and what was refused.
+    pub meanwhile: Meanwhile,
     /// The number of commands up to the last record that was applied before the walk ended.
     pub complete_at: u64,
 }

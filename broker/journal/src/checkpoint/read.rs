@@ -49,7 +49,7 @@ pub fn verify(path: &Path) -> Result<Summary, CheckpointError> {
     while let Some(topic) = reader.next_topic()? {
         updates += topic.updates.len() as u64;
     }
-    let ended = reader.tail.map_or(0, |tail| tail.ended.len() as u64);
+    let ended = reader.tail.map_or(0, |tail| tail.meanwhile.ended.len() as u64);
     Ok(Summary { head: reader.head, topics: reader.topics, updates, ended, bytes })
 }
 

@@ -53,11 +53,10 @@ pub(crate) fn restore(
         restored();
     }
     let Some(tail) = reader.tail().cloned() else { return Err(RestoringError::NoTail { position }) };
-    engine.restore_ended(tail.ended);
+    engine.restore_meanwhile(tail.meanwhile);
     if let Some(settings) = &head.settings {
         engine.adopt_settings(settings);
     }
-    engine.adopt_full(head.full);
     let sessions = Sessions::restore(head.sessions.clone());
     let sessions = sessions.map_err(|error| RestoringError::Sessions { position, error })?;
     Ok((Applied::from_checkpoint(engine, sessions, head.commands, tail.complete_at), head))

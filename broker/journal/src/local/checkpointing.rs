@@ -77,7 +77,7 @@ impl Checkpointing {
             Step::Walked => {
                 // What the checkpoint has must not be newer than the log, whatever happens to the machine.
                 store.sync()?;
-                running.walk.complete(Tail { ended: self.engine.end_saving(), complete_at: applied.commands() });
+                running.walk.complete(Tail { meanwhile: self.engine.end_saving(), complete_at: applied.commands() });
                 Ok(())
             }
             Step::Done(result) => self.end(store, result),

@@ -1,6 +1,6 @@
 //! What all checkpoints have in common, whoever writes them.
 
-use broker_engine::{Applied, Engine, Now, SavedTopic};
+use broker_engine::{Applied, Engine, Meanwhile, Now, SavedTopic};
 
 use crate::checkpoint::{self, CheckpointError, CheckpointFile, CheckpointWriter, Head, Tail};
 use crate::store::{Generation, Store, StoreError};
@@ -27,7 +27,6 @@ pub(super) fn head(
         commands: applied.commands(),
         sessions: applied.sessions().list(),
         settings: engine.journal().and_then(|journal| journal.settings()),
-        full: engine.journal().map(|journal| journal.full()).unwrap_or_default(),
         record_check: checkpoint::check_of(store, position)?.unwrap_or(0),
         saved_us,
     })
@@ -49,7 +48,7 @@ pub(super) fn write_topics(
     for topic in topics(engine, now) {
         writer.topic(&change(topic))?;
     }
-    writer.finish(&Tail { ended: Vec::new(), complete_at: commands })
+    writer.finish(&Tail { meanwhile: Meanwhile::default(), complete_at: commands })
 }
 
 /// The generation that follows one whose last ordinal is this: ids of positions that were given out must be below its

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use broker_engine::Meanwhile;
 use broker_engine::log::Sessions;
 
 use super::copy::generation_after;
@@ -34,7 +35,10 @@ pub fn verify_backup(file: &Path) -> Result<Summary, JournalError> {
     let summary = checkpoint::verify(file)?;
     let mut reader = CheckpointReader::open(file)?;
     while reader.next_topic()?.is_some() {}
-    if reader.tail().is_none_or(|tail| tail.complete_at > summary.head.commands || !tail.ended.is_empty()) {
+    if reader
+        .tail()
+        .is_none_or(|tail| tail.complete_at > summary.head.commands || tail.meanwhile != Meanwhile::default())
+    {
         return Err(JournalError::NoBackup { path: file.to_owned() });
     }
     let sessions = Sessions::restore(summary.head.sessions.clone());
@@ -76,7 +80,7 @@ fn copy(file: &Path, dir: &Path, old_nonce: u64, head: &Head) -> Result<(), Jour
     while let Some(topic) = reader.next_topic()? {
         writer.topic(&carried(old_nonce, head.generation.nonce, topic))?;
     }
-    let written = writer.finish(&Tail { ended: Vec::new(), complete_at: head.commands })?;
+    let written = writer.finish(&Tail { meanwhile: Meanwhile::default(), complete_at: head.commands })?;
     checkpoint::verify(&written.path)?;
     Ok(())
 }

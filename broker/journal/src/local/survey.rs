@@ -14,7 +14,7 @@ use crate::store::{SegmentFile, StoreError, Stored};
 pub const SESSIONS_MAX: usize = 100;
 
 /// What commands there are, in the order of [`Survey::commands`]. First updates by the kind that they name, if they do.
-pub const COMMANDS: [&str; 13] = [
+pub const COMMANDS: [&str; 12] = [
     "event",
     "state",
     "patch",
@@ -27,7 +27,6 @@ pub const COMMANDS: [&str; 13] = [
     "generation",
     "settings",
     "barrier",
-    "full",
 ];
 
 /// A place in the log.
@@ -192,6 +191,5 @@ fn index(entry: &Entry<'_>) -> usize {
         Entry::Generation { .. } => 9,
         Entry::Settings(_) => 10,
         Entry::Barrier => 11,
-        Entry::Full(_) => 12,
     }
 }

@@ -111,7 +111,6 @@ impl Checkpointing {
             commands: applied.commands(),
             sessions: applied.sessions().list(),
             settings: engine.journal().and_then(|journal| journal.settings()),
-            full: engine.journal().map(|journal| journal.full()).unwrap_or_default(),
             record_check: begin.check,
             saved_us,
         };
@@ -129,7 +128,7 @@ impl Checkpointing {
                 match walk.step() {
                     Step::Going => {}
                     Step::Walked => {
-                        walk.complete(Tail { ended: engine.end_saving(), complete_at: applied.commands() });
+                        walk.complete(Tail { meanwhile: engine.end_saving(), complete_at: applied.commands() });
                         // What it has is complete with the record that was read last.
                         end = read.unwrap_or(begin);
                     }

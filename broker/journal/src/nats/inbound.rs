@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use broker_engine::journal::Journal;
 use broker_engine::log::Inbound;
 use broker_engine::{Applied, Engine, Outcome};
 use broker_protocol::topic::TOPIC_BYTES_MAX;
@@ -26,44 +25,15 @@ const SOURCE_TS: &str = "Tickcast-Source-Ts";
 /// How often it is said in this broker's log what was refused.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
-/// How long what was full stays so at least, in µs: brokers may not agree on it.
-const FULL_US: u64 = 10_000_000;
-
 /// What has come from such programs.
 #[derive(Debug, Default)]
 pub(super) struct Programs {
-    /// At least one message.
-    have_published: bool,
-    /// This broker has said what is full, and that is not seen yet.
-    has_said: bool,
-    /// When a broker said so last, in µs of the monotonic clock.
-    full_us: u64,
     said: Option<Instant>,
     /// Refused since then, and not said.
     unsaid: u64,
 }
 
 impl Programs {
-    /// Says in the log what they may not fill any further, if that has changed.
-    pub(super) fn bound(&mut self, engine: &Engine, journal: &Journal, may_publish: bool, now_us: u64) {
-        if self.has_said || !(may_publish || self.have_published) {
-            return;
-        }
-        // Refused while the log takes nothing, and then nobody else's is taken either.
-        self.has_said = engine.submit_full(journal, now_us >= self.full_us + FULL_US).unwrap_or(false);
-    }
-
-    /// A broker, this one or another, has said what is full.
-    pub(super) fn is_said(&mut self, is_own: bool, now_us: u64) {
-        self.has_said &= !is_own;
-        self.full_us = now_us;
-    }
-
-    /// A session begins: what was said in the one before may not be in the log.
-    pub(super) fn forget_said(&mut self) {
-        self.has_said = false;
-    }
-
     /// Applies a message. What is not valid is counted, and not applied by any broker.
     pub(super) fn apply(
         &mut self,
@@ -74,7 +44,6 @@ impl Programs {
         topic: &str,
         message: &Logged,
     ) {
-        self.have_published = true;
         let result = applied.apply_inbound(engine, mono_us, &inbound(topic, message));
         match result {
             Ok(Outcome::Published(done)) if done.duplicate => add(&status.inbound_duplicates, 1),

@@ -26,7 +26,7 @@ pub(super) fn entry(entry: &Entry<'_>, session: u64, number: u64) -> Result<(), 
         }
         Entry::Beat { node, .. } | Entry::CheckpointBegins { node } => check_node(node),
         Entry::Checkpoint { object, .. } => name("the checkpoint's object", object, NAME_BYTES_MAX),
-        Entry::Generation { .. } | Entry::Barrier | Entry::Full(_) => Ok(()),
+        Entry::Generation { .. } | Entry::Barrier => Ok(()),
         Entry::Settings(settings) => rules(settings),
     }
 }

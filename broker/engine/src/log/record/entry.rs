@@ -3,7 +3,6 @@
 use broker_protocol::{Data, Kind, Pattern};
 
 use crate::log::digest::Digest;
-use crate::log::inbound::Full;
 
 /// A command of a record: an update, the end of a topic, or at most once per record one of the *control* entries, by
 /// which brokers tell each other about themselves.
@@ -68,8 +67,6 @@ pub enum Entry<'a> {
     Settings(Settings),
     /// Control: nothing. Whoever wrote it knows, once it has read it, that it has read all that was in the log before.
     Barrier,
-    /// Control: what is at its bound, so that no more of it is taken from programs that publish to the log themselves.
-    Full(Full),
 }
 
 impl Entry<'_> {
@@ -116,7 +113,6 @@ pub(super) mod tag {
     pub(in super::super) const GENERATION: u8 = 7;
     pub(in super::super) const SETTINGS: u8 = 8;
     pub(in super::super) const BARRIER: u8 = 9;
-    pub(in super::super) const FULL: u8 = 10;
 }
 
 /// The flags of a publish. The two lowest bits are the kind's code.

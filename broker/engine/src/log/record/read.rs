@@ -4,7 +4,6 @@ use broker_protocol::json::Scanner;
 use broker_protocol::{Data, Kind, Pattern};
 
 use crate::log::digest::Digest;
-use crate::log::inbound::Full;
 use crate::log::varint::{self, VarintError};
 
 use super::entry::{Entry, Rule, Settings, flag, kind_of, tag};
@@ -71,10 +70,6 @@ impl<'a> Reader<'a> {
             tag::GENERATION => Entry::Generation { nonce: u64::from_le_bytes(self.fixed()?), rules: self.varint()? },
             tag::SETTINGS => Entry::Settings(self.settings()?),
             tag::BARRIER => Entry::Barrier,
-            tag::FULL => {
-                let code = self.byte()?;
-                Entry::Full(Full::of_code(code).ok_or(Flaw::Flags(code))?)
-            }
             _ => return Ok(None),
         };
         Ok(Some(entry))

@@ -125,7 +125,6 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry<'_>) {
         }
         Entry::Settings(settings) => put_settings(out, settings),
         Entry::Barrier => out.push(tag::BARRIER),
-        Entry::Full(full) => out.extend_from_slice(&[tag::FULL, full.code()]),
     }
 }
 

@@ -140,7 +140,7 @@ fn what_the_engine_could_not_restore_is_refused() {
     verify(&[topic("b"), topic("a")], &tail()).unwrap_err();
     verify(&[topic("a"), topic("a")], &tail()).unwrap_err();
     let mut unordered = tail();
-    unordered.ended.reverse();
+    unordered.meanwhile.ended.reverse();
     verify(&[], &unordered).unwrap_err();
     let mut miscounted = payloads(&[topic("a")], &tail());
     miscounted.remove(1);

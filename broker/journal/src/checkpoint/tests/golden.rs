@@ -44,14 +44,19 @@ fn the_bytes_stay_the_same() {
 }
 
 #[test]
-fn what_is_full_is_a_byte_behind_the_settings() {
-    let mut bytes = Vec::new();
-    let plain = Head { settings: None, sessions: Vec::new(), ..head() };
-    plain.push(&mut bytes);
-    for (code, expected) in [(0, Some(Full::default())), (1, Full::of_code(1)), (3, Full::of_code(3)), (4, None)] {
-        let payload = [&bytes[..], &[code]].concat();
-        let found = Fields::whole(if code == 0 { &bytes } else { &payload }, Head::read).ok();
-        assert_eq!(found.map(|head| head.full), expected, "{code}");
+fn what_was_refused_stands_behind_what_ended() {
+    let bytes = |refused| {
+        let mut bytes = Vec::new();
+        Tail { meanwhile: Meanwhile { refused, ..Meanwhile::default() }, complete_at: 9 }.push(1, &mut bytes);
+        bytes
+    };
+    let places = Places::from_parts(300, &[5, 128]).unwrap();
+    assert_eq!(bytes(Places::default()), [1, 9, 0]);
+    assert_eq!(bytes(places.clone()), [1, 9, 0, 172, 2, 2, 5, 128]);
+    let read = |bytes: &[u8]| Fields::whole(bytes, |fields| Tail::read(1, fields)).map(|tail| tail.meanwhile.refused);
+    assert_eq!(read(&bytes(places.clone())), Ok(places));
+    // There is one form only.
+    for flawed in [&[1, 9, 0, 172, 2, 0][..], &[1, 9, 0, 172, 2, 1, 0], &[1, 9, 0, 173, 2, 1, 1]] {
+        assert_eq!(read(flawed), Err(Flaw::Value("the places")), "{flawed:?}");
     }
-    assert!(Fields::whole(&[&bytes[..], &[0]].concat(), Head::read).is_err(), "there is one form only");
 }

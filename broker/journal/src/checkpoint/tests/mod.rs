@@ -7,7 +7,7 @@ mod round_trip;
 use std::path::Path;
 
 use broker_engine::log::{NodeSession, Rule, Settings};
-use broker_engine::{SavedTopic, SavedUpdate};
+use broker_engine::{Places, SavedTopic, SavedUpdate};
 use broker_protocol::{Kind, Pattern};
 
 use super::*;
@@ -27,7 +27,6 @@ fn head() -> Head {
             topic_sources: 300,
             rules: vec![Rule { pattern: Pattern::parse("trades.>").unwrap(), kind: Some(Kind::Event) }],
         }),
-        full: Full::default(),
         record_check: 0x1112_1314_1516_1718,
         saved_us: 1_700_000_001_000_000,
     }
@@ -53,7 +52,8 @@ fn topic(name: &str) -> SavedTopic {
 }
 
 fn tail() -> Tail {
-    Tail { ended: vec![("gone".into(), 141), ("old".into(), 139)], complete_at: 4_010 }
+    let ended = vec![("gone".into(), 141), ("old".into(), 139)];
+    Tail { meanwhile: Meanwhile { ended, refused: Places::default() }, complete_at: 4_010 }
 }
 
 fn write(dir: &Path, head: &Head, topics: &[SavedTopic], tail: &Tail) -> CheckpointFile {

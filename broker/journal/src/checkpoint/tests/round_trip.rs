@@ -54,13 +54,11 @@ prop_compose! {
         (nonce, record_check) in any::<(u64, u64)>(),
         [start_us, position, commands, saved_us] in prop::array::uniform4(number(COUNT_MAX)),
         sessions in prop::collection::btree_map("[a-z]{1,8}", (any::<u64>(), 1..1_000u64, number(COUNT_MAX)), 0..5),
-        full in 0..4u8,
         settings in option::of((prop::array::uniform5(any::<u64>()), prop::collection::vec((name(), 0..4u8), 0..5))),
     ) -> Head {
         Head {
             generation: Generation { nonce, start_us, first_ordinal: position },
             position, commands, record_check, saved_us,
-            full: Full::of_code(full).unwrap(),
             sessions: sessions.into_iter().map(|(node, (session, next, position))| {
                 NodeSession { node: node.into(), session, next, position }
             }).collect(),
@@ -85,12 +83,15 @@ proptest! {
         head in any_head(),
         topics in prop::collection::btree_map(name(), any_topic(), 0..12),
         ended in prop::collection::btree_map(name(), number(COUNT_MAX), 0..6),
+        (first, refused) in (number(COUNT_MAX / 2), prop::collection::vec(any::<u8>(), 0..4)),
         complete_at in number(COUNT_MAX),
     ) {
         let topics: BTreeMap<String, SavedTopic> = topics;
         let topics: Vec<SavedTopic> =
             topics.into_iter().map(|(name, topic)| SavedTopic { name: name.into(), ..topic }).collect();
-        let tail = Tail { ended: ended.into_iter().map(|(name, place)| (name.into(), place)).collect(), complete_at };
+        let ended = ended.into_iter().map(|(name, place)| (name.into(), place)).collect();
+        let refused = Places::from_parts(first * 2, &refused).unwrap_or_default();
+        let tail = Tail { meanwhile: Meanwhile { ended, refused }, complete_at };
         let dir = test_dir();
         let file = write(dir.path(), &head, &topics, &tail);
         prop_assert_eq!(file.bytes, file.path.metadata().unwrap().len());

@@ -112,7 +112,6 @@ impl Drive {
                 self.checkpointing.completed(&self.log);
                 self.is_cut = true;
             }
-            Some(Control::Full) => self.programs.is_said(is_own, now.mono_us),
             Some(Control::Settings) => self.compare_settings(),
             _ => {}
         }
@@ -124,7 +123,6 @@ impl Drive {
         self.session = Session::Open(session);
         self.beat_us = 0;
         self.checkpointing.forget_asking();
-        self.programs.forget_said();
         journal.gathering().begin(session);
         if journal.settings().is_none()
             && let Err(refusal) = self.engine.submit_settings(journal)
@@ -158,7 +156,6 @@ enum Control {
     CheckpointBegins,
     Checkpoint,
     Settings,
-    Full,
 }
 
 impl Control {
@@ -169,7 +166,6 @@ impl Control {
             Entry::CheckpointBegins { .. } => Some(Control::CheckpointBegins),
             Entry::Checkpoint { .. } => Some(Control::Checkpoint),
             Entry::Settings(_) => Some(Control::Settings),
-            Entry::Full(_) => Some(Control::Full),
             _ => None,
         }
     }

@@ -40,7 +40,6 @@ impl Drive {
                     // Refused while the log takes nothing: then there is nothing to be said.
                     let _ = journal.gathering().submit(&beat, ReplyTo::Nobody);
                 }
-                self.programs.bound(&engine, journal, self.log.options.inbound, now_us);
                 while self.writer.has_room()
                     && let Some(gathered) = journal.gathering().take()
                 {

@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use super::super::{Entry, Record, Rule, Settings, VERSION};
 use super::{decode, encode};
 use crate::log::digest::Digest;
-use crate::log::inbound::Full;
 
 /// An entry whose texts are its own.
 #[derive(Debug, Clone)]
@@ -25,7 +24,6 @@ enum Control {
     Generation(u64, u64),
     Settings([u64; 5], Vec<(String, Option<Kind>)>),
     Barrier,
-    Full(u8),
 }
 
 impl Owned {
@@ -48,7 +46,6 @@ impl Owned {
                 Control::CheckpointBegins(node) => Entry::CheckpointBegins { node },
                 Control::Checkpoint(position, object) => Entry::Checkpoint { position: *position, object },
                 Control::Barrier => Entry::Barrier,
-                Control::Full(code) => Entry::Full(Full::of_code(*code).expect("valid")),
                 Control::Generation(nonce, rules) => Entry::Generation { nonce: *nonce, rules: *rules },
                 Control::Settings([image_bytes, message_bytes, topics_max, images_bytes_max, topic_sources], rules) => {
                     let rule = |(pattern, kind): &(String, Option<Kind>)| Rule {
@@ -113,7 +110,6 @@ fn control() -> impl Strategy<Value = Owned> {
         (whole(), whole()).prop_map(|(nonce, rules)| Control::Generation(nonce, rules)),
         settings.prop_map(|(values, rules)| Control::Settings(values, rules)),
         Just(Control::Barrier),
-        (0u8..4).prop_map(Control::Full),
     ];
     control.prop_map(Owned::Control)
 }

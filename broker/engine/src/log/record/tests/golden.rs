@@ -7,7 +7,6 @@ use broker_protocol::{Data, Kind, Pattern, Publication};
 use super::super::{Entry, Record, RecordWriter, Rule, Settings};
 use super::{alone, decode};
 use crate::log::digest::Digest;
-use crate::log::inbound::Full;
 
 /// Version 1, session 0x0102, record 0, one command.
 const HEAD: &[u8] = &[1, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0];
@@ -63,8 +62,6 @@ fn control() {
     let generation = Entry::Generation { nonce: 0x0102_0304_0506_0708, rules: 1 };
     check(&generation, &[&[7, 8, 7, 6, 5, 4, 3, 2, 1, 1]]);
     check(&Entry::Barrier, &[&[9]]);
-    check(&Entry::Full(Full { topics: true, sums: false }), &[&[10, 1]]);
-    check(&Entry::Full(Full { topics: false, sums: true }), &[&[10, 2]]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod current;
 mod engine_limits;
 mod journal;
 mod merge;
+mod nats;
 mod open_files;
 mod optional;
 mod outcome;
@@ -36,8 +37,9 @@ mod value;
 
 pub use area::{Applies, Area};
 pub(crate) use current::Current;
-pub use journal::{JournalMode, JournalName, LocalJournal, NatsJournal, NatsServers};
+pub use journal::{JournalMode, LocalJournal};
 pub(crate) use merge::merge;
+pub use nats::{JournalName, NatsJournal, NatsServers};
 pub use open_files::{Capacity, fit_open_files, open_files, raise_open_files};
 pub use outcome::{ReloadError, Reloaded};
 pub use problem::{ConfigError, Problem};

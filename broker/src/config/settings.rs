@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use broker_identity::{Algorithm, ClaimName, Role, StaticToken, TokenDigest};
 
 use super::area::{Applies, Area};
-use super::journal::{JournalMode, JournalName, NatsServers};
+use super::journal::JournalMode;
+use super::nats::{JournalName, NatsServers};
 use super::open_files::Capacity;
 use super::problem::Problem;
 use super::raw::Raw;

@@ -2,20 +2,13 @@
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::common::{Answer, FIN, HANDSHAKE, Message, PATIENCE, PING, PONG, TEXT, frames, masked};
-
-/// How long [`Link::next`] waits before it says that nothing came.
-const PAUSE: Duration = Duration::from_millis(20);
+use crate::load::Incoming;
 
 /// A WebSocket.
-pub(crate) struct Link {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-    silence: Duration,
-    heard: Instant,
-}
+pub(crate) struct Link(Incoming);
 
 impl Link {
     /// Connects, and reads `hello`. It is lost if it is silent for so long.
@@ -23,23 +16,14 @@ impl Link {
     /// # Errors
     /// There is no broker, or it ended meanwhile.
     pub(crate) fn open(address: SocketAddr, silence: Duration) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PAUSE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut incoming = Incoming::connect(address, silence)?;
         let head = format!("GET /v1/ws HTTP/1.1\r\nHost: {address}\r\n{}\r\n\r\n", HANDSHAKE.join("\r\n"));
-        stream.write_all(head.as_bytes())?;
-        let mut link = Self { stream, buffer: Vec::new(), silence, heard: Instant::now() };
-        let end = loop {
-            if let Some(at) = link.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-                break at + 4;
-            }
-            link.fill()?;
-        };
-        let answer = Answer::parse(&link.buffer.drain(..end).collect::<Vec<_>>());
+        incoming.stream.write_all(head.as_bytes())?;
+        let answer = Answer::parse(incoming.until(b"\r\n\r\n")?.as_bytes());
         if answer.status != 101 {
             return Err(io::Error::other(format!("{answer:?}")));
         }
+        let mut link = Self(incoming);
         loop {
             match link.next()? {
                 Some(hello) if hello.op() == "hello" => return Ok(link),
@@ -55,7 +39,7 @@ impl Link {
     /// The connection is lost.
     pub(crate) fn send(&mut self, texts: &[String]) -> io::Result<()> {
         let bytes: Vec<u8> = texts.iter().flat_map(|text| masked(FIN | TEXT, text.as_bytes())).collect();
-        self.stream.write_all(&bytes)
+        self.0.stream.write_all(&bytes)
     }
 
     /// Returns the next message that is no heartbeat; `None` if none has come yet.
@@ -64,7 +48,7 @@ impl Link {
     /// The connection is lost, or the broker has closed it.
     pub(crate) fn next(&mut self) -> io::Result<Option<Message>> {
         loop {
-            if let Some(frame) = frames::take(&mut self.buffer) {
+            if let Some(frame) = frames::take(&mut self.0.buffer) {
                 match frame.opcode {
                     TEXT => {
                         let message = Message::parse(String::from_utf8(frame.payload).unwrap());
@@ -72,28 +56,13 @@ impl Link {
                             return Ok(Some(message));
                         }
                     }
-                    PING => self.stream.write_all(&masked(FIN | PONG, &frame.payload))?,
+                    PING => self.0.stream.write_all(&masked(FIN | PONG, &frame.payload))?,
                     PONG => {}
                     _ => return Err(ErrorKind::ConnectionAborted.into()),
                 }
-            } else if !self.fill()? {
+            } else if !self.0.fill()? {
                 return Ok(None);
             }
-        }
-    }
-
-    /// Reads once; `false` if nothing came in time.
-    fn fill(&mut self) -> io::Result<bool> {
-        let mut bytes = [0; 64 * 1024];
-        match self.stream.read(&mut bytes) {
-            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(len) => {
-                self.heard = Instant::now();
-                self.buffer.extend_from_slice(&bytes[..len]);
-                Ok(true)
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock && self.heard.elapsed() < self.silence => Ok(false),
-            Err(error) => Err(error),
         }
     }
 }

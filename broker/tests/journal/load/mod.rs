@@ -7,12 +7,14 @@
 //! producers    five, each in another way
 //! subscribers  three, each in another way
 //! stream       Server-Sent Events for one of them
+//! incoming     bytes that came, and whether a connection is lost
 //! ledger       what anybody was told
 //! check        what a broker retains, held against that
 //! ```
 
 mod check;
 mod contents;
+mod incoming;
 mod ledger;
 mod producers;
 mod stream;
@@ -29,6 +31,7 @@ use self::producers::{Job, Producer};
 use self::subscribers::SUBSCRIBERS;
 use crate::common::{PATIENCE, until};
 
+pub(crate) use self::incoming::Incoming;
 pub(crate) use self::ledger::Ledger;
 
 /// The brokers to which producers and subscribers go, one after the other when they lose a connection.

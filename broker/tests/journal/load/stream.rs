@@ -1,20 +1,14 @@
 //! A stream of Server-Sent Events that is cut off now and then.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use crate::common::{Message, PATIENCE};
-
-const PAUSE: Duration = Duration::from_millis(20);
+use super::Incoming;
+use crate::common::Message;
 
 /// An open stream.
-pub(super) struct Stream {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-    silence: Duration,
-    heard: Instant,
-}
+pub(super) struct Stream(Incoming);
 
 /// One block of it.
 #[derive(Default)]
@@ -29,19 +23,12 @@ impl Stream {
     /// # Errors
     /// There is no broker, it takes no streams at the moment, or it ended meanwhile.
     pub(super) fn open(address: SocketAddr, query: &str, last_id: &str, silence: Duration) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PAUSE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut incoming = Incoming::connect(address, silence)?;
         let header = if last_id.is_empty() { String::new() } else { format!("Last-Event-ID: {last_id}\r\n") };
-        stream.write_all(format!("GET /v1/sse?{query} HTTP/1.1\r\nHost: {address}\r\n{header}\r\n").as_bytes())?;
-        let mut stream = Self { stream, buffer: Vec::new(), silence, heard: Instant::now() };
-        let head = loop {
-            if let Some(head) = stream.take(b"\r\n\r\n") {
-                break head;
-            }
-            stream.fill()?;
-        };
-        if head.starts_with("HTTP/1.1 200 ") { Ok(stream) } else { Err(io::Error::other(head)) }
+        let request = format!("GET /v1/sse?{query} HTTP/1.1\r\nHost: {address}\r\n{header}\r\n");
+        incoming.stream.write_all(request.as_bytes())?;
+        let head = incoming.until(b"\r\n\r\n")?;
+        if head.starts_with("HTTP/1.1 200 ") { Ok(Self(incoming)) } else { Err(io::Error::other(head)) }
     }
 
     /// Returns the next block that is no comment; `None` if none has come yet.
@@ -50,7 +37,7 @@ impl Stream {
     /// The connection is lost, or the broker has closed it.
     pub(super) fn next(&mut self) -> io::Result<Option<Block>> {
         loop {
-            while let Some(text) = self.take(b"\n\n") {
+            while let Some(text) = self.0.take(b"\n\n") {
                 let mut block = Block::default();
                 for line in text.lines() {
                     if let Some(data) = line.strip_prefix("data: ") {
@@ -63,30 +50,9 @@ impl Stream {
                     return Ok(Some(block));
                 }
             }
-            if !self.fill()? {
+            if !self.0.fill()? {
                 return Ok(None);
             }
-        }
-    }
-
-    /// Takes off what ends with these bytes, if it is there.
-    fn take(&mut self, end: &[u8]) -> Option<String> {
-        let at = self.buffer.windows(end.len()).position(|bytes| bytes == end)? + end.len();
-        Some(String::from_utf8(self.buffer.drain(..at).collect()).unwrap())
-    }
-
-    /// Reads once; `false` if nothing came in time.
-    fn fill(&mut self) -> io::Result<bool> {
-        let mut bytes = [0; 64 * 1024];
-        match self.stream.read(&mut bytes) {
-            Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
-            Ok(len) => {
-                self.heard = Instant::now();
-                self.buffer.extend_from_slice(&bytes[..len]);
-                Ok(true)
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock && self.heard.elapsed() < self.silence => Ok(false),
-            Err(error) => Err(error),
         }
     }
 }

@@ -6,7 +6,7 @@ use broker_client::{
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use crate::server::{HELLO, Peer, Server, head, soon, start, subscribed};
+use crate::server::{HELLO, Peer, Server, head, last_of, soon, start, subscribed};
 
 /// A wait that no test outlives: whoever waits like this does not come back.
 const FOREVER: Backoff = Backoff { first_ms: 600_000, max_ms: 600_000, jitter: 0.0 };
@@ -151,14 +151,6 @@ async fn a_wait_that_a_broker_asks_for_counts_at_every_address_unless_it_only_st
 #[tokio::test]
 async fn what_ends_the_client_is_tried_at_no_other_address() {
     let required = HELLO.replace(r#""features":[]"#, r#""features":["auth"],"auth":"required""#);
-    let last = async |client: &Client| {
-        let mut last = None;
-        let mut events = client.events();
-        while let Some(event) = soon(events.next()).await {
-            last = Some(event);
-        }
-        last
-    };
     let (a, b) = (Server::bind().await, Server::bind().await);
     let options = Options { token: Token::fixed("wrong"), ..Server::options_of(&[&a, &b]) };
     let (client, mut peer) = a.connect(options, &required).await;
@@ -166,11 +158,11 @@ async fn what_ends_the_client_is_tried_at_no_other_address() {
         let id = peer.next().await["id"].clone();
         peer.send(&format!(r#"{{"op":"error","id":{id},"code":"bad_token","message":"no","retry":false}}"#)).await;
     };
-    let (event, ()) = tokio::join!(last(&client), refuse);
+    let (event, ()) = tokio::join!(last_of(&client), refuse);
     assert!(matches!(event, Some(ConnectionEvent::Closed(ClosedReason::Unauthenticated { .. }))), "{event:?}");
 
     let (client, peer) = a.connect(Server::options_of(&[&a, &b]), HELLO).await;
-    let (event, ()) = tokio::join!(last(&client), peer.close(4003));
+    let (event, ()) = tokio::join!(last_of(&client), peer.close(4003));
     assert!(matches!(event, Some(ConnectionEvent::Closed(ClosedReason::ByBroker { code: 4003, .. }))), "{event:?}");
 
     // In the first attempt too.

@@ -6,7 +6,7 @@ use broker_client::{Backoff, Client, ClosedReason, ConnectionEvent, ConnectionEv
 use fastwebsockets::{Frame, OpCode, Payload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::server::{HELLO, Server, head, hello, soon, start, subscribed};
+use crate::server::{HELLO, Server, head, hello, last_of, soon, start, subscribed};
 
 #[tokio::test]
 async fn close_codes_after_which_the_client_reconnects() {
@@ -48,17 +48,9 @@ async fn close_codes_that_end_the_client() {
 
 #[tokio::test]
 async fn a_client_that_is_asked_for_a_token_ends_and_reports_it() {
-    let last = async |client: &Client| {
-        let mut last = None;
-        let mut events = client.events();
-        while let Some(event) = soon(events.next()).await {
-            last = Some(event);
-        }
-        last
-    };
     let server = Server::bind().await;
     let (client, peer) = server.connected().await;
-    let (last_event, ()) = tokio::join!(last(&client), peer.close(4001));
+    let (last_event, ()) = tokio::join!(last_of(&client), peer.close(4001));
     let reason = ClosedReason::Unauthenticated { reason: "as scripted".into() };
     assert_eq!(last_event, Some(ConnectionEvent::Closed(reason.clone())));
     assert!(reason.to_string().contains("requires authentication"), "{reason}");
@@ -75,7 +67,7 @@ async fn a_client_that_is_asked_for_a_token_ends_and_reports_it() {
         socket.write_all(answer.as_bytes()).await.unwrap();
         socket
     };
-    let (last_event, _socket) = tokio::join!(last(&client), refuse);
+    let (last_event, _socket) = tokio::join!(last_of(&client), refuse);
     let reason = ClosedReason::Unauthenticated { reason: "a token is needed".into() };
     assert_eq!(last_event, Some(ConnectionEvent::Closed(reason)));
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use base64::Engine as _;
-use broker_client::{Backoff, Client, Options, Subscription};
+use broker_client::{Backoff, Client, ConnectionEvent, Options, Subscription};
 use fastwebsockets::{Frame, OpCode, Payload, Role, WebSocket};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
@@ -35,6 +35,15 @@ pub(crate) fn soon<T>(future: impl Future<Output = T>) -> impl Future<Output = T
             Err(_) => panic!("nothing happened for {LIMIT:?} at {at}"),
         }
     }
+}
+
+/// The event with which a client ends.
+pub(crate) async fn last_of(client: &Client) -> Option<ConnectionEvent> {
+    let (mut events, mut last) = (client.events(), None);
+    while let Some(event) = soon(events.next()).await {
+        last = Some(event);
+    }
+    last
 }
 
 pub(crate) struct Server {

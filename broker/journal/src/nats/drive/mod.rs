@@ -12,7 +12,7 @@ mod sending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::Subscriber;
+use async_nats::{Subject, Subscriber};
 use broker_engine::journal::Answers;
 use broker_engine::log::Seen;
 use broker_engine::{Applied, Engine};
@@ -59,6 +59,8 @@ pub struct Drive {
     reader: Reader,
     read: Option<Seen>,
     writer: Writer,
+    /// That of this broker's records.
+    subject: Subject,
     answers: Answers,
     acks: Subscriber,
     /// Acknowledgements come to subjects that begin so.
@@ -117,6 +119,7 @@ impl Drive {
             reader,
             read,
             writer,
+            subject: log.options.own_subject().into(),
             answers: Answers::default(),
             acks,
             acks_to,

@@ -50,7 +50,7 @@ impl Drive {
             }
         }
         for ToSend { number, bytes } in to_send {
-            let (subject, reply) = (self.log.options.own_subject(), format!("{}.{number}", self.acks_to));
+            let (subject, reply) = (self.subject.clone(), format!("{}.{number}", self.acks_to));
             if let Err(error) = self.log.links.write.publish_with_reply(subject, reply, bytes).await {
                 tracing::warn!(%error, "a record could not be sent, and is sent again");
             }

@@ -351,8 +351,8 @@ pub async fn journal_settings(
     nats: &NatsJournal,
     apply: Option<log::Settings>,
 ) -> anyhow::Result<Option<log::Settings>> {
-    let scratch = journal::nats::Scratch::make()?;
-    let log = OfLog::connect(journal::nats::options(nats, &scratch.0)).await?;
+    let scratch = journal::scratch::Scratch::make()?;
+    let log = OfLog::connect(journal::nats::options(nats, scratch.path())).await?;
     if let Some(settings) = apply {
         log.apply(settings, clock::now()).await?;
     }

@@ -4,6 +4,8 @@ mod local;
 #[cfg(feature = "nats")]
 pub(crate) mod nats;
 #[cfg(feature = "nats")]
+pub(crate) mod scratch;
+#[cfg(feature = "nats")]
 pub(crate) mod stale;
 
 use std::io;

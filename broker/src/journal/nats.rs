@@ -1,9 +1,6 @@
 //! `journal = "nats"`: the thread on which the connections to NATS live, and the log is read and driven.
 
-use std::fs::DirBuilder;
-use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,6 +11,7 @@ use broker_journal::{Order, Status};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, interval_at};
 
+use super::scratch::Scratch;
 use super::{CHECKPOINT_BYTES, Journal, PROGRESS};
 use crate::config::NatsJournal;
 use crate::{clock, logging, systemd, vital};
@@ -71,7 +69,7 @@ struct Ends {
 /// The settings are wrong, the servers refuse, or what is there cannot be used.
 pub(super) async fn connect(config: &NatsJournal) -> anyhow::Result<Connected> {
     let scratch = Scratch::make().context("a directory for checkpoints on their way cannot be made (TMPDIR)")?;
-    let options = options(config, &scratch.0);
+    let options = options(config, scratch.path());
     let (say_found, found) = oneshot::channel();
     let (engine, to_engine) = oneshot::channel();
     let (say_read, read) = oneshot::channel();
@@ -198,25 +196,5 @@ pub(crate) fn options(config: &NatsJournal, scratch: &Path) -> Options {
         inbound: config.inbound,
         scratch: scratch.into(),
         checkpoint_bytes: CHECKPOINT_BYTES,
-    }
-}
-
-/// A directory of this process alone, for checkpoints on their way.
-pub(crate) struct Scratch(pub(crate) PathBuf);
-
-impl Scratch {
-    /// # Errors
-    /// The system refuses.
-    pub(crate) fn make() -> io::Result<Self> {
-        let name = format!("tickcast-{}-{:016x}", std::process::id(), rand::random::<u64>());
-        let path = std::env::temp_dir().join(name);
-        DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
     }
 }

@@ -20,6 +20,9 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// How long the next part of an object may take to come. Longer than an election.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
+/// How long the next entry of the list may take to come. It is asked for again then.
+const LIST_SILENCE_MAX: Duration = Duration::from_secs(3);
+
 /// A checkpoint in the store.
 #[derive(Debug, Clone)]
 pub(super) struct Object {
@@ -44,7 +47,10 @@ pub(super) async fn list(store: &ObjectStore) -> Result<Vec<Object>, NatsError> 
     let failed = |why: &dyn std::fmt::Display| NatsError::api("listing checkpoints", why);
     let mut infos = store.list().await.map_err(|error| failed(&error))?;
     let mut objects = Vec::new();
-    while let Some(info) = infos.next().await {
+    loop {
+        // The client waits for ever for what another broker has deleted since it asked how much there is.
+        let next = timeout(LIST_SILENCE_MAX, infos.next()).await;
+        let Some(info) = next.map_err(|_| failed(&"nothing comes, and there should be more"))? else { break };
         match object(&info.map_err(|error| failed(&error))?) {
             Ok(object) => objects.push(object),
             Err(name) => tracing::warn!(name, "an object of the store of checkpoints is no checkpoint"),

@@ -64,13 +64,14 @@ pub(super) async fn start() -> (Broker, TempDir) {
 }
 
 /// What only a broker has whose journal is in NATS.
-const NATS_METRICS: [&str; 9] = [
+const NATS_METRICS: [&str; 10] = [
     "tickcast_journal_connected",
     "tickcast_journal_stale",
     "tickcast_journal_silent_seconds",
     "tickcast_journal_lag_records",
     "tickcast_journal_settings_differ",
     "tickcast_journal_in_doubt",
+    "tickcast_journal_in_total",
     "tickcast_journal_differing_total",
     "tickcast_journal_resent_total",
     "tickcast_journal_dropped_total",

@@ -7,8 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::tree::{code, sources};
 
 /// Functions that only tests may call, and why.
-const ALLOWED: [(&str, &str); 4] = [
-    ("check_patch", "tests and fuzz targets check patches without a message around them"),
+const ALLOWED: [(&str, &str); 3] = [
     ("has_pending", "the simulation has to know when a shard is at rest"),
     ("of_bytes", "the counterpart of `open` for a recording in memory"),
     ("plant", "faults are planted by a test, with a feature that no normal build has"),

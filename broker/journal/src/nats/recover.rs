@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use broker_engine::log::Seen;
 use broker_engine::{Applied, Engine, Logged, Verdict};
 use tokio::time::sleep;
 
@@ -11,7 +10,7 @@ use super::checkpoints::{self, Object};
 use super::error::NatsError;
 use super::inbound::Programs;
 use super::log::Log;
-use super::reader::{self, Heard, Reader};
+use super::reader::{self, Heard, Read, Reader};
 use super::stream::{extent, info, patiently};
 use crate::checkpoint;
 use crate::mono_at;
@@ -28,7 +27,7 @@ pub(super) struct Recovered {
     pub(super) programs: Programs,
     pub(super) reader: Reader,
     /// The last message that was read.
-    pub(super) read: Option<Seen>,
+    pub(super) read: Option<Read>,
     /// Bytes of the log since the newest checkpoint.
     pub(super) bytes: u64,
     /// The checkpoints that there are, the newest first.
@@ -59,14 +58,14 @@ pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, Nat
                 set(&log.status.checkpoint_us, head.saved_us);
                 set(&log.status.checkpoint_bytes, object.bytes);
                 drop(std::fs::remove_file(path));
-                recovered = (applied, Some(object.begin));
+                recovered = (applied, Some(Read::Known(object.begin)));
                 break;
             }
             Err(error) => tracing::error!(name = object.name, %error, "a checkpoint is damaged, and is not used"),
         }
     }
     let (mut applied, mut read) = recovered;
-    let from = read.map_or(0, |read| read.position);
+    let from = read.as_ref().map_or(0, Read::position);
     // A generation that is only in the checkpoints goes on with them, or not at all: its epochs would be given anew.
     let is_lost = read.is_none() && log.generation_position == 0;
     if first > from + 1 && last > 0 || is_lost {
@@ -79,7 +78,7 @@ pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, Nat
     let mut reader = Reader::new(links.read.clone(), links.js.clone(), log.options.stream(), from + 1);
     let (mut bytes, mut turn, mut programs) = (0, 0, Programs::default());
     let mut end = last;
-    while read.map_or(0, |read| read.position) < end || !applied.is_complete() {
+    while read.as_ref().map_or(0, Read::position) < end || !applied.is_complete() {
         if !reader.is_open() && reader.open().await.is_err() {
             sleep(PAUSE).await;
             continue;
@@ -95,7 +94,7 @@ pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, Nat
         };
         bytes += message.bytes.len() as u64;
         apply(log, engine, &mut applied, &mut programs, &message)?;
-        read = Some(message.seen());
+        read = Some(message.read());
         set(&log.status.read_to, message.position);
         // The checkpoint may be complete only behind the end that was found.
         end = end.max(last);
@@ -104,7 +103,7 @@ pub(super) async fn recover(log: &Log, engine: &Engine) -> Result<Recovered, Nat
             tokio::task::yield_now().await;
         }
     }
-    set(&log.status.position, read.map_or(0, |read| read.position));
+    set(&log.status.position, read.as_ref().map_or(0, Read::position));
     set(&log.status.commands, applied.commands());
     Ok(Recovered { applied, programs, reader, read, bytes, checkpoints })
 }

@@ -3,9 +3,10 @@
 //! everything begins anew.
 
 use async_nats::jetstream::stream::Stream;
-use broker_engine::log::{Fit, Seen, fit};
+use broker_engine::log::{Fit, fit};
 
 use super::error::NatsError;
+use super::reader::Read;
 use super::stream::{at, extent, info};
 
 /// What was found.
@@ -26,13 +27,13 @@ pub(super) enum Verdict {
 ///
 /// # Errors
 /// Nobody answers: it is not known.
-pub(super) async fn look(stream: &Stream, read: Option<Seen>) -> Result<Verdict, NatsError> {
+pub(super) async fn look(stream: &Stream, read: Option<&Read>) -> Result<Verdict, NatsError> {
     let found = info(stream).await?;
     if found.created != stream.cached_info().created {
         return Ok(Verdict::WentBack(format!("the stream was made anew, at {}", found.created)));
     }
     let (extent, last) = (extent(&found), found.state.last_sequence);
-    let Some(read) = read else { return Ok(Verdict::Same { last }) };
+    let Some(read) = read.map(Read::seen) else { return Ok(Verdict::Same { last }) };
     let there =
         if (extent.first..extent.next).contains(&read.position) { at(stream, read.position).await? } else { None };
     Ok(match fit(read, extent, there) {

@@ -64,6 +64,13 @@ impl Read {
         }
     }
 
+    /// When the log took it in, in µs since the UNIX epoch.
+    pub(super) fn ts_us(&self) -> u64 {
+        match self {
+            Read::Known(Seen { ts_us, .. }) | Read::Message { ts_us, .. } => *ts_us,
+        }
+    }
+
     /// By what it is known again.
     pub(super) fn seen(&self) -> Seen {
         match self {

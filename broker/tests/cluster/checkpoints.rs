@@ -1,7 +1,8 @@
 //! Starts from checkpoints: of a broker for which the log was cut off behind what it had read, and with checkpoints that are
 //! broken or only half there.
 
-use std::time::Duration;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -17,6 +18,11 @@ const LONG_BYTES: usize = 60_000;
 const PACE: Duration = Duration::from_millis(5);
 /// The most of them: several times what is due for a checkpoint.
 const LONG_MAX: u64 = 4 * SMALL / LONG_BYTES as u64;
+
+/// What a broker calls the consumer by which it reads the log.
+const READS: &[u8] = b"A Tickcast broker reads the log";
+/// How long a broker may take to find out that it cannot go on.
+const END_TIME: Duration = Duration::from_secs(60);
 
 /// Publishes a long update of a topic, which cannot be compressed much.
 fn lengthen(broker: &Kept, n: u64) {
@@ -135,6 +141,42 @@ fn cut_off_for_long(version: &str, servers: usize) {
 #[test]
 fn a_broker_that_was_cut_off_for_long_starts_again_with_the_same_epochs() {
     cut_off_for_long(CURRENT, 1);
+}
+
+/// The log is cut off while a broker starts, behind what it has read so far: it ends, which a supervisor sees, and begins with
+/// a newer checkpoint the next time. A consumer would only ever bring what it cannot apply.
+fn cut_off_at_the_start(version: &str, servers: usize) {
+    let Some(mut cluster) = Cluster::start(version, servers, 2, SMALL) else { return };
+    fill(&cluster);
+    cluster.assert_equal();
+    let before = cluster.brokers[1].all();
+    let position = cluster.state_of(LOG)["last_seq"].as_u64().unwrap();
+    cluster.brokers[1].kill();
+    cluster.links.iter().for_each(|link| link.silence_after(READS));
+    let mut starting = cluster.brokers[1].command().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    until("it to begin with the log", || cluster.links.iter().any(Link::is_silent));
+    cut_behind(&cluster, position);
+    // What was on its way to it is gone.
+    cluster.links.iter().for_each(Link::break_once);
+    cluster.links.iter().for_each(Link::heal);
+    let end = Instant::now() + END_TIME;
+    while starting.try_wait().unwrap().is_none() && Instant::now() < end {
+        pass(Duration::from_millis(50));
+    }
+    // Fails if it has ended.
+    let _ = starting.kill();
+    let ended = starting.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("start again, from a newer checkpoint"), "{said}");
+    cluster.brokers[1].go();
+    assert_restored(&mut cluster.brokers[1]);
+    assert_goes_on(&mut cluster, &before);
+}
+
+#[test]
+fn a_broker_for_which_the_log_is_cut_off_while_it_starts_ends_and_says_so() {
+    cut_off_at_the_start(CURRENT, 1);
 }
 
 /// All brokers are killed as soon as the first part of a checkpoint is in the store. Another one is written all the same, by
@@ -263,6 +305,7 @@ fn checkpoints_serve_in_every_case() {
     for version in [OLDEST, CURRENT] {
         stopped_for_long(version, 3);
         cut_off_for_long(version, 3);
+        cut_off_at_the_start(version, 3);
         killed_meanwhile(version, 3);
         for how in [Damage::Part, Damage::All, Damage::Doubled, Damage::Unfinished] {
             broken(version, 3, how);

@@ -14,6 +14,7 @@ use super::checkpoints::{self, Object, fits, name_of};
 use super::election::Election;
 use super::error::NatsError;
 use super::log::Log;
+use super::reader::Read;
 use super::stream::{extent, info};
 use crate::checkpoint::{self, Head, Tail};
 use crate::error::chain;
@@ -97,9 +98,9 @@ impl Checkpointing {
     }
 
     /// Begins one without asking: the log is full, so nothing can be said in it.
-    pub(super) fn begin_unasked(&mut self, log: &Log, engine: &Arc<Engine>, applied: &Applied, read: Option<Seen>) {
+    pub(super) fn begin_unasked(&mut self, log: &Log, engine: &Arc<Engine>, applied: &Applied, read: Option<&Read>) {
         if let (None, Some(read)) = (&self.running, read) {
-            self.begin(log, engine, applied, read);
+            self.begin(log, engine, applied, read.seen());
         }
     }
 
@@ -121,7 +122,7 @@ impl Checkpointing {
     }
 
     /// Carries on with what is under way. Everything up to `read` is applied.
-    pub(super) async fn step(&mut self, log: &Log, engine: &Engine, applied: &Applied, read: Option<Seen>) -> ToDo {
+    pub(super) async fn step(&mut self, log: &Log, engine: &Engine, applied: &Applied, read: Option<&Read>) -> ToDo {
         match self.running.take() {
             None => {}
             Some(Running::Walking { walk, begin, mut end, saved_us }) => {
@@ -130,7 +131,7 @@ impl Checkpointing {
                     Step::Walked => {
                         walk.complete(Tail { meanwhile: engine.end_saving(), complete_at: applied.commands() });
                         // What it has is complete with the record that was read last.
-                        end = read.unwrap_or(begin);
+                        end = read.map_or(begin, Read::seen);
                     }
                     Step::Done(Err(error)) => {
                         self.failed(log, &chain(&error));
@@ -167,7 +168,8 @@ impl Checkpointing {
             Some(storing) => self.running = Some(storing),
         }
         let is_due = self.running.is_none() && !self.asked && self.bytes >= self.due_bytes;
-        if is_due && self.election.is_free((log.clock)().wall_us) {
+        // By the log's time, which decides when it is said: this broker's clock may be off.
+        if is_due && self.election.is_free(read.map_or(0, Read::ts_us)) {
             self.asked = true;
             return ToDo::Ask;
         }

@@ -41,10 +41,44 @@ pub(super) struct Logged {
 }
 
 impl Logged {
+    /// Notes that it is read.
+    pub(super) fn read(&self) -> Read {
+        Read::Message { position: self.position, ts_us: self.ts_us, bytes: self.bytes.clone() }
+    }
+}
+
+/// The last message that was read.
+#[derive(Debug, Clone)]
+pub(super) enum Read {
+    /// What a checkpoint says of it.
+    Known(Seen),
+    /// The message itself. What it is known again by takes a pass over its bytes, byte by byte, which costs about as much as
+    /// applying it: only few are worth that.
+    Message { position: u64, ts_us: u64, bytes: Bytes },
+}
+
+impl Read {
+    pub(super) fn position(&self) -> u64 {
+        match self {
+            Read::Known(Seen { position, .. }) | Read::Message { position, .. } => *position,
+        }
+    }
+
+    /// When the log took it in, in µs since the UNIX epoch.
+    pub(super) fn ts_us(&self) -> u64 {
+        match self {
+            Read::Known(Seen { ts_us, .. }) | Read::Message { ts_us, .. } => *ts_us,
+        }
+    }
+
     /// By what it is known again.
     pub(super) fn seen(&self) -> Seen {
-        let Self { position, ts_us, bytes, .. } = self;
-        Seen::of(&broker_engine::Logged { node: "", position: *position, ts_us: *ts_us, bytes })
+        match self {
+            Read::Known(seen) => *seen,
+            Read::Message { position, ts_us, bytes } => {
+                Seen::of(&broker_engine::Logged { node: "", position: *position, ts_us: *ts_us, bytes })
+            }
+        }
     }
 }
 

@@ -17,6 +17,8 @@ struct State {
     /// Nothing goes this way; what comes is held.
     to_server_silent: bool,
     to_client_silent: bool,
+    /// Nothing goes to the client any more once it has sent this.
+    silent_after: Option<&'static [u8]>,
     /// New connections are closed at once.
     cut: bool,
     ended: bool,
@@ -86,6 +88,16 @@ impl Link {
         });
     }
 
+    /// Lets nothing pass to the client from the moment at which it sends these bytes. They have to be in one packet.
+    pub(crate) fn silence_after(&self, bytes: &'static [u8]) {
+        self.shared.change(|state| state.silent_after = Some(bytes));
+    }
+
+    /// Whether nothing passes to the client.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.shared.state().to_client_silent
+    }
+
     /// Closes all connections, and new ones at once, as a machine that is off does.
     pub(crate) fn cut(&self) {
         self.shared.change(|state| {
@@ -103,6 +115,7 @@ impl Link {
     pub(crate) fn heal(&self) {
         self.shared.change(|state| {
             (state.to_server_silent, state.to_client_silent, state.cut) = (false, false, false);
+            state.silent_after = None;
         });
     }
 }
@@ -159,6 +172,11 @@ fn accept(listener: &TcpListener, server: SocketAddr, shared: &Arc<Shared>) {
 fn pass(mut from: TcpStream, mut to: TcpStream, way: Way, cuts: u64, shared: &Shared) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(len) = from.read(&mut bytes) {
+        if way == Way::ToServer {
+            let mut state = shared.state();
+            let says = |what: &[u8]| bytes[..len].windows(what.len()).any(|found| found == what);
+            state.to_client_silent |= state.silent_after.is_some_and(says);
+        }
         // An end is held back like bytes: the network that drops them drops it too.
         if !shared.may_pass(way, cuts) || len == 0 || to.write_all(&bytes[..len]).is_err() {
             break;

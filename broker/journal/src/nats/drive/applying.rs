@@ -28,9 +28,9 @@ impl Drive {
     pub(super) fn apply(&mut self, message: Logged) -> Result<(), NatsError> {
         let engine = self.engine.clone();
         let (Some(journal), now) = (engine.journal(), (self.log.clock)()) else { return Ok(()) };
-        let read = message.seen();
+        let ts_us = message.ts_us;
         self.heard_us = (now.mono_us, now.wall_us);
-        self.read = Some(read);
+        self.read = Some(message.read());
         set(&self.log.status.position, message.position);
         self.log.nats.log_end.fetch_max(message.position + message.pending, Ordering::Relaxed);
         add(&self.log.status.log_bytes, message.bytes.len() as u64);
@@ -57,8 +57,7 @@ impl Drive {
         let mut waiting = mine.into_iter().flatten();
         let (answers, differing) = (&mut self.answers, self.applied.differing());
         let mut control = None;
-        let logged =
-            broker_engine::Logged { node, position: message.position, ts_us: read.ts_us, bytes: &message.bytes };
+        let logged = broker_engine::Logged { node, position: message.position, ts_us, bytes: &message.bytes };
         let verdict = self.applied.apply(&engine, now.mono_us, logged, |entry, result| {
             control = Control::of(entry).or(control.take());
             match (waiting.next(), result) {
@@ -102,10 +101,10 @@ impl Drive {
         match control {
             Some(Control::Beat) if !is_own => {
                 let differs = self.applied.differing() > differing;
-                self.compared(node.to_owned(), read.ts_us, differs);
+                self.compared(node.to_owned(), ts_us, differs);
             }
             Some(Control::CheckpointBegins) => {
-                self.checkpointing.begins(&self.log, &engine, &self.applied, read, node);
+                self.checkpointing.begins(&self.log, &engine, &self.applied, message.read().seen(), node);
             }
             Some(Control::Opens) => self.checkpointing.opens(node),
             Some(Control::Checkpoint) => {

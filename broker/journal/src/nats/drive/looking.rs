@@ -27,7 +27,7 @@ impl Drive {
         let engine = self.engine.clone();
         let Some(journal) = engine.journal() else { return };
         let completed = get(&self.log.status.checkpoints);
-        let to_do = self.checkpointing.step(&self.log, &engine, &self.applied, self.read).await;
+        let to_do = self.checkpointing.step(&self.log, &engine, &self.applied, self.read.as_ref()).await;
         let node = &self.log.options.node;
         let said = match &to_do {
             ToDo::Nothing => Ok(()),

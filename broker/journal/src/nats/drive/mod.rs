@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use async_nats::{Subject, Subscriber};
 use broker_engine::journal::Answers;
-use broker_engine::log::Seen;
 use broker_engine::{Applied, Engine};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{Notify, watch};
@@ -25,7 +24,7 @@ use super::error::NatsError;
 use super::inbound::Programs;
 use super::log::Log;
 use super::peers::Peers;
-use super::reader::Reader;
+use super::reader::{Read, Reader};
 use super::recover::Recovered;
 use super::writer::Writer;
 use crate::status::set;
@@ -57,7 +56,7 @@ pub struct Drive {
     applied: Applied,
     programs: Programs,
     reader: Reader,
-    read: Option<Seen>,
+    read: Option<Read>,
     writer: Writer,
     /// That of this broker's records.
     subject: Subject,

@@ -28,7 +28,7 @@ impl Drive {
         }
         self.made = made;
         // After the consumer was made: whatever it brings is from a log that is at least as new as the one that is looked at.
-        match look(&self.log.stream, self.read).await {
+        match look(&self.log.stream, self.read.as_ref()).await {
             Ok(Trust::Same { last }) => {
                 self.other_since_us = None;
                 self.trouble.clear();

@@ -10,6 +10,7 @@ use broker_protocol::codes::ErrorCode as RefusalCode;
 use broker_protocol::request::Refusal;
 
 use super::{Drive, Session};
+use crate::nats::reader::Read;
 use crate::nats::writer::ToSend;
 use crate::status::add;
 
@@ -34,7 +35,7 @@ impl Drive {
             Session::Open(_) => {
                 if now_us >= self.beat_us {
                     self.beat_us = now_us + BEAT_US;
-                    let position = self.read.map_or(0, |read| read.position);
+                    let position = self.read.as_ref().map_or(0, Read::position);
                     let node = &self.log.options.node;
                     let beat = Entry::Beat { node, position, digest: self.applied.digest() };
                     // Refused while the log takes nothing: then there is nothing to be said.
@@ -104,7 +105,7 @@ impl Drive {
         self.refuse(why);
         self.session = Session::Closed { until_us: self.now_us() + RETRY_US };
         // A checkpoint makes room, and needs none in the log.
-        self.checkpointing.begin_unasked(&self.log, &self.engine, &self.applied, self.read);
+        self.checkpointing.begin_unasked(&self.log, &self.engine, &self.applied, self.read.as_ref());
     }
 
     /// Answers all that waits.

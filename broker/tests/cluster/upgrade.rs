@@ -53,6 +53,8 @@ fn replaced(form: Form) {
         servers.until_ready();
         assert_eq!(servers[index].version(), CURRENT);
         until_more();
+        // One that is not read for minutes is closed as a slow one.
+        follower.until_seq(nodes[1].seq("a.0").max(follower.seq));
     }
     servers.until_in_step(LOG);
     let [first, second] = &nodes;

@@ -89,6 +89,8 @@ pub(super) async fn bucket(js: &Context, options: &Options) -> Result<ObjectStor
     Err(NatsError::api("the store of checkpoints", error.map_or_else(String::new, |error| error.to_string())))
 }
 
+/// Without compression: with S2, nats-server 2.11.11 now and then never ends reading a block of the stream (`indexCacheBuf`
+/// in its stacks), and from then on answers no request to the stream.
 fn wanted(options: &Options) -> Config {
     Config {
         name: options.stream(),
@@ -102,7 +104,6 @@ fn wanted(options: &Options) -> Config {
         duplicate_window: DUPLICATE_WINDOW,
         deny_delete: true,
         allow_direct: false,
-        compression: Some(Compression::S2),
         ..Config::default()
     }
 }
@@ -137,6 +138,12 @@ fn check(name: &str, found: &Config, options: &Options) -> Result<(), NatsError>
         tracing::warn!(
             "the stream {name} has the subject {inbound}, so programs may publish to it, and journal_in says no: this broker \
              applies what they publish, as all others do. Take the subject out of the stream if it is not meant"
+        );
+    }
+    if found.compression.as_ref().is_some_and(|compression| *compression != Compression::None) {
+        tracing::warn!(
+            "the stream {name} is compressed: nats-server 2.11 may come to a standstill with it. Set its compression to none, which \
+             counts for what is written from then on"
         );
     }
     if found.num_replicas != options.replicas {
